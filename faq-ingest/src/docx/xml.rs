@@ -1,0 +1,133 @@
+//! XML tokens of a part, by local names, within limits.
+//!
+//! A document type declaration is refused: Office writes none, and entities are what bombs
+//! are made of.
+
+use std::borrow::Cow;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use crate::limits::Budget;
+use crate::{Format, ParseError};
+
+/// Reads tokens in document order.
+pub(super) struct Xml<'x> {
+    reader: Reader<&'x [u8]>,
+    depth: usize,
+    budget: &'x Budget,
+}
+
+/// One token; an empty element is an opening and a closing one.
+#[derive(Debug)]
+pub(super) enum Token<'x> {
+    Open(Element<'x>),
+    Close(String),
+    Text(Cow<'x, str>),
+}
+
+/// A start tag.
+#[derive(Debug)]
+pub(super) struct Element<'x> {
+    tag: BytesStart<'x>,
+}
+
+impl Element<'_> {
+    /// Its name without prefix.
+    pub(super) fn name(&self) -> &str {
+        local(self.tag.name().into_inner())
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name() == name
+    }
+
+    /// The value of the attribute with this local name.
+    pub(super) fn attribute(&self, name: &str) -> Option<String> {
+        let mut attributes = self.tag.attributes();
+        attributes.with_checks(false);
+        attributes
+            .flatten()
+            .find(|a| local(a.key.into_inner()) == name)
+            .map(|a| match quick_xml::escape::unescape(&a.value) {
+                Ok(value) => value.into_owned(),
+                Err(_) => a.value.into_owned(),
+            })
+    }
+
+    /// The value of `w:val`.
+    pub(super) fn val(&self) -> Option<String> {
+        self.attribute("val")
+    }
+
+    /// Whether an on/off property is on.
+    pub(super) fn is_on(&self) -> bool {
+        !matches!(self.val().as_deref(), Some("0" | "false" | "off" | "none"))
+    }
+}
+
+impl<'x> Xml<'x> {
+    pub(super) fn new(text: &'x str, budget: &'x Budget) -> Self {
+        let mut reader = Reader::from_str(text);
+        let config = reader.config_mut();
+        config.expand_empty_elements = true;
+        config.allow_dangling_amp = true;
+        Self {
+            reader,
+            depth: 0,
+            budget,
+        }
+    }
+
+    /// The next token, or `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Token<'x>>, ParseError> {
+        loop {
+            self.budget.tick()?;
+            let event = self.reader.read_event().map_err(|error| {
+                let at = self.reader.error_position();
+                ParseError::damaged(Format::Docx, format!("XML at byte {at}: {error}"))
+            })?;
+            return Ok(Some(match event {
+                Event::Start(tag) => {
+                    self.depth += 1;
+                    self.budget.check_depth(self.depth)?;
+                    Token::Open(Element { tag })
+                }
+                Event::End(tag) => {
+                    self.depth = self.depth.saturating_sub(1);
+                    Token::Close(local(tag.name().into_inner()).to_owned())
+                }
+                Event::Text(text) => Token::Text(text.into_inner()),
+                Event::CData(text) => Token::Text(text.into_inner()),
+                Event::GeneralRef(reference) => {
+                    let resolved = match reference.resolve_char_ref() {
+                        Ok(Some(c)) => Some(Cow::Owned(c.to_string())),
+                        _ => quick_xml::escape::resolve_xml_entity(&reference).map(Cow::Borrowed),
+                    };
+                    match resolved {
+                        Some(text) => Token::Text(text),
+                        None => continue,
+                    }
+                }
+                Event::DocType(_) => {
+                    return Err(ParseError::damaged(
+                        Format::Docx,
+                        "it holds a document type declaration, which no word processor writes",
+                    ));
+                }
+                Event::Eof if self.depth > 0 => {
+                    return Err(ParseError::damaged(
+                        Format::Docx,
+                        "a part ends in the middle of an element",
+                    ));
+                }
+                Event::Eof => return Ok(None),
+                Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => continue,
+            }));
+        }
+    }
+}
+
+fn local(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name)
+}

@@ -1,0 +1,293 @@
+//! Reading a loaded document's objects: references followed, streams decoded against the
+//! parse's budget, the page tree walked.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use lopdf::{DecompressError, Dictionary, Document, Object, ObjectId, Stream};
+
+use super::geometry::Rect;
+use crate::limits::Budget;
+use crate::{Format, ParseError};
+
+/// A loaded document with the account of what its streams unpacked to.
+pub(super) struct Source<'a> {
+    pub(super) doc: &'a Document,
+    pub(super) budget: &'a Budget,
+    unpacked: Cell<u64>,
+}
+
+/// One page with what it inherits from the page tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageEntry<'a> {
+    pub(super) dict: &'a Dictionary,
+    pub(super) resources: Option<&'a Dictionary>,
+    pub(super) media_box: Rect,
+    /// Clockwise turn in quarters, 0 to 3.
+    pub(super) quarter_turns: u8,
+}
+
+#[derive(Clone, Copy)]
+struct Inherited<'a> {
+    resources: Option<&'a Dictionary>,
+    media_box: Option<Rect>,
+    rotate: Option<f32>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(doc: &'a Document, budget: &'a Budget) -> Self {
+        Self {
+            doc,
+            budget,
+            unpacked: Cell::new(0),
+        }
+    }
+
+    /// Follows references; an object that is missing or refers to itself is null.
+    pub(super) fn resolve(&self, object: &'a Object) -> &'a Object {
+        match self.doc.dereference(object) {
+            Ok((_, found)) => found,
+            Err(_) => &Object::Null,
+        }
+    }
+
+    pub(super) fn get(&self, dict: &'a Dictionary, key: &[u8]) -> Option<&'a Object> {
+        match self.resolve(dict.get(key).ok()?) {
+            Object::Null => None,
+            found => Some(found),
+        }
+    }
+
+    pub(super) fn dict(&self, object: &'a Object) -> Option<&'a Dictionary> {
+        match self.resolve(object) {
+            Object::Dictionary(d) => Some(d),
+            Object::Stream(s) => Some(&s.dict),
+            _ => None,
+        }
+    }
+
+    pub(super) fn get_dict(&self, dict: &'a Dictionary, key: &[u8]) -> Option<&'a Dictionary> {
+        self.dict(dict.get(key).ok()?)
+    }
+
+    pub(super) fn get_stream(&self, dict: &'a Dictionary, key: &[u8]) -> Option<&'a Stream> {
+        self.get(dict, key)?.as_stream().ok()
+    }
+
+    pub(super) fn get_array(&self, dict: &'a Dictionary, key: &[u8]) -> Option<&'a [Object]> {
+        self.get(dict, key)?.as_array().ok().map(Vec::as_slice)
+    }
+
+    pub(super) fn get_name(&self, dict: &'a Dictionary, key: &[u8]) -> Option<&'a [u8]> {
+        self.get(dict, key)?.as_name().ok()
+    }
+
+    pub(super) fn get_number(&self, dict: &'a Dictionary, key: &[u8]) -> Option<f32> {
+        self.number(dict.get(key).ok()?)
+    }
+
+    pub(super) fn number(&self, object: &'a Object) -> Option<f32> {
+        let value = self.resolve(object).as_float().ok()?;
+        value.is_finite().then_some(value)
+    }
+
+    /// An array of numbers, or `None` where an element is something else.
+    pub(super) fn get_numbers(&self, dict: &'a Dictionary, key: &[u8]) -> Option<Vec<f32>> {
+        let array = self.get_array(dict, key)?;
+        if array.len() > 64 {
+            return None;
+        }
+        array.iter().map(|o| self.number(o)).collect()
+    }
+
+    /// The decoded bytes of a stream. A stream that cannot be decoded is empty.
+    pub(super) fn data(&self, stream: &Stream) -> Result<Vec<u8>, ParseError> {
+        self.budget.check_clock()?;
+        let allowed = self.budget.limits().decompressed_bytes;
+        let left = allowed.saturating_sub(self.unpacked.get());
+        let cap = usize::try_from(left).unwrap_or(usize::MAX);
+        let stream = self.with_direct_filters(stream);
+        let data = match stream.decompressed_content_with_limit(cap) {
+            Ok(data) => data,
+            Err(lopdf::Error::Decompress(DecompressError::MemoryLimitExceeded { .. })) => {
+                return Err(ParseError::limit(
+                    "decompressed size",
+                    allowed.saturating_add(1),
+                    allowed,
+                    "bytes",
+                ));
+            }
+            Err(_) if stream.dict.has(b"Filter") => Vec::new(),
+            Err(_) => stream.content.clone(),
+        };
+        let total = self.unpacked.get().saturating_add(data.len() as u64);
+        self.unpacked.set(total);
+        self.budget.check_decompressed(total)?;
+        Ok(data)
+    }
+
+    /// The stream with `Filter` and `DecodeParms` written in place, where they are references.
+    fn with_direct_filters<'s>(&self, stream: &'s Stream) -> Cow<'s, Stream> {
+        let indirect = |o: &Object| match o {
+            Object::Reference(_) => true,
+            Object::Array(items) => items.iter().any(|i| matches!(i, Object::Reference(_))),
+            _ => false,
+        };
+        let keys: [&[u8]; 2] = [b"Filter", b"DecodeParms"];
+        if !keys.iter().any(|k| stream.dict.get(k).is_ok_and(indirect)) {
+            return Cow::Borrowed(stream);
+        }
+        let direct = |o: &Object| {
+            self.doc
+                .dereference(o)
+                .map_or(Object::Null, |(_, found)| found.clone())
+        };
+        let mut copy = stream.clone();
+        for key in keys {
+            let Ok(value) = stream.dict.get(key) else {
+                continue;
+            };
+            let value = match direct(value) {
+                Object::Array(items) => Object::Array(items.iter().map(direct).collect()),
+                other => other,
+            };
+            copy.dict.set(key, value);
+        }
+        Cow::Owned(copy)
+    }
+
+    /// Pages in reading order. Cycles and pages that are listed twice by a cycle are cut.
+    pub(super) fn pages(&self) -> Result<Vec<PageEntry<'a>>, ParseError> {
+        let mut pages = Vec::new();
+        let root = self
+            .doc
+            .trailer
+            .get(b"Root")
+            .ok()
+            .and_then(|o| self.dict(o))
+            .and_then(|catalog| catalog.get(b"Pages").ok());
+        if let Some(root) = root {
+            self.walk(root, &mut pages)?;
+        }
+        if pages.is_empty() {
+            self.loose_pages(&mut pages)?;
+        }
+        Ok(pages)
+    }
+
+    fn walk(&self, root: &'a Object, pages: &mut Vec<PageEntry<'a>>) -> Result<(), ParseError> {
+        let none = Inherited {
+            resources: None,
+            media_box: None,
+            rotate: None,
+        };
+        let mut seen: HashSet<ObjectId> = HashSet::new();
+        let mut stack = vec![(root, none, 0usize)];
+        while let Some((object, inherited, depth)) = stack.pop() {
+            self.budget.tick()?;
+            self.budget.check_depth(depth)?;
+            if let Object::Reference(id) = object
+                && !seen.insert(*id)
+            {
+                continue;
+            }
+            let Some(node) = self.dict(object) else {
+                continue;
+            };
+            let own = self.inherit(node, inherited);
+            match self.get_array(node, b"Kids") {
+                Some(kids) if self.get_name(node, b"Type") != Some(b"Page") => {
+                    for kid in kids.iter().rev() {
+                        self.budget.tick()?;
+                        stack.push((kid, own, depth + 1));
+                    }
+                }
+                _ => {
+                    self.budget.check_pages(pages.len().saturating_add(1))?;
+                    pages.push(page_entry(node, own));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Pages of a document whose page tree is lost, in the order of their object numbers.
+    fn loose_pages(&self, pages: &mut Vec<PageEntry<'a>>) -> Result<(), ParseError> {
+        for object in self.doc.objects.values() {
+            self.budget.tick()?;
+            let Object::Dictionary(dict) = object else {
+                continue;
+            };
+            if self.get_name(dict, b"Type") != Some(b"Page") {
+                continue;
+            }
+            let parent = self.get_dict(dict, b"Parent");
+            let none = Inherited {
+                resources: None,
+                media_box: None,
+                rotate: None,
+            };
+            let above = parent.map_or(none, |p| self.inherit(p, none));
+            self.budget.check_pages(pages.len().saturating_add(1))?;
+            pages.push(page_entry(dict, self.inherit(dict, above)));
+        }
+        Ok(())
+    }
+
+    fn inherit(&self, node: &'a Dictionary, from: Inherited<'a>) -> Inherited<'a> {
+        let media_box = self
+            .get_numbers(node, b"MediaBox")
+            .and_then(|v| Rect::from_corners(&v))
+            .filter(|r| r.width() > 1.0 && r.height() > 1.0);
+        Inherited {
+            resources: self.get_dict(node, b"Resources").or(from.resources),
+            media_box: media_box.or(from.media_box),
+            rotate: self.get_number(node, b"Rotate").or(from.rotate),
+        }
+    }
+
+    /// The string entries of the Info dictionary are text in one of two encodings.
+    pub(super) fn info_text(&self, key: &[u8]) -> Option<String> {
+        let info = self.dict(self.doc.trailer.get(b"Info").ok()?)?;
+        let text = lopdf::decode_text_string(self.get(info, key)?).ok()?;
+        Some(text)
+    }
+}
+
+fn page_entry<'a>(dict: &'a Dictionary, own: Inherited<'a>) -> PageEntry<'a> {
+    let turns = (own.rotate.unwrap_or(0.0) / 90.0).round();
+    let quarter_turns = if turns.abs() < 1.0e6 {
+        (turns as i64).rem_euclid(4) as u8
+    } else {
+        0
+    };
+    PageEntry {
+        dict,
+        resources: own.resources,
+        media_box: own.media_box.unwrap_or(Rect::LETTER),
+        quarter_turns,
+    }
+}
+
+/// An error of the object library as one of ours.
+pub(super) fn parse_error(error: lopdf::Error, budget: &Budget) -> ParseError {
+    match error {
+        lopdf::Error::Decompress(DecompressError::MemoryLimitExceeded { limit }) => {
+            ParseError::limit(
+                "decompressed size",
+                (limit as u64).saturating_add(1),
+                budget.limits().decompressed_bytes,
+                "bytes",
+            )
+        }
+        lopdf::Error::InvalidPassword
+        | lopdf::Error::UnsupportedSecurityHandler(_)
+        | lopdf::Error::Decryption(lopdf::encryption::DecryptionError::IncorrectPassword) => {
+            ParseError::Encrypted {
+                format: Format::Pdf,
+            }
+        }
+        other => ParseError::damaged(Format::Pdf, other),
+    }
+}

@@ -1,0 +1,49 @@
+//! What holds for every document, whatever the format.
+
+use faq_ingest::{BlockKind, Document};
+
+/// Panics where `document` breaks a rule of its type.
+pub(crate) fn assert_invariants(document: &Document) {
+    let mut joined = String::new();
+    for (index, block) in document.blocks.iter().enumerate() {
+        let text = document.block_text(block);
+        assert!(!text.trim().is_empty(), "blank block {index}");
+        assert!(
+            !text.contains(['\0', '\r']),
+            "control characters in {text:?}"
+        );
+        if let Some(before) = index.checked_sub(1).map(|i| &document.blocks[i]) {
+            let tight = before.kind == block.kind
+                && matches!(block.kind, BlockKind::TableRow | BlockKind::ListItem);
+            joined.push_str(if tight { "\n" } else { "\n\n" });
+        }
+        assert_eq!(
+            block.range.start,
+            joined.len(),
+            "block {index} is misplaced"
+        );
+        joined.push_str(text);
+        assert_eq!(block.range.end, joined.len());
+        let has_level = matches!(block.kind, BlockKind::Heading | BlockKind::ListItem);
+        assert_eq!(block.level.is_some(), has_level, "level of {block:?}");
+        assert_ne!(block.level, Some(0));
+        if matches!(block.kind, BlockKind::TableRow) {
+            assert!(!text.contains('\n'), "a row of several lines: {text:?}");
+        }
+        if let Some(page) = block.page {
+            let page = &document.pages[page as usize - 1];
+            assert!(
+                page.range.contains(block.range),
+                "{block:?} outside {page:?}"
+            );
+        }
+    }
+    assert_eq!(document.text, joined);
+    for (index, page) in document.pages.iter().enumerate() {
+        assert_eq!(page.number as usize, index + 1);
+        assert!(page.range.end <= document.text.len());
+    }
+    for warning in &document.warnings {
+        assert!(!warning.code.is_empty() && !warning.message.is_empty());
+    }
+}

@@ -1,0 +1,15 @@
+//! Integration tests of `faq-ingest`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::format_push_string,
+    clippy::format_collect
+)]
+
+mod corpus;
+mod fixture;
+mod golden;
+mod hostile;
+mod invariants;
+mod parser;
+mod pdf;

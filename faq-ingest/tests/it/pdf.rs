@@ -1,0 +1,537 @@
+//! PDFs written here, byte by byte, so that each shows one thing.
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write as _;
+
+use faq_ingest::{BlockKind, Document, Limits, ParseError, ParseOptions};
+
+/// Collects numbered objects and writes them with a cross-reference table.
+struct Pdf {
+    objects: Vec<Vec<u8>>,
+    trailer: String,
+}
+
+/// Objects that every file here begins with: the catalog, the page tree, Helvetica, its bold.
+const CATALOG: usize = 1;
+const PAGES: usize = 2;
+const FONT: usize = 3;
+const BOLD: usize = 4;
+
+impl Pdf {
+    fn new() -> Self {
+        let mut pdf = Self {
+            objects: Vec::new(),
+            trailer: String::new(),
+        };
+        pdf.add("<</Type/Catalog/Pages 2 0 R>>");
+        pdf.add("");
+        pdf.add("<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>");
+        pdf.add("<</Type/Font/Subtype/Type1/BaseFont/Helvetica-Bold/Encoding/WinAnsiEncoding>>");
+        pdf
+    }
+
+    /// A file whose pages show the given content streams.
+    fn with_pages(contents: &[&str]) -> Self {
+        let mut pdf = Self::new();
+        let pages: Vec<usize> = contents.iter().map(|c| pdf.page(c, "")).collect();
+        pdf.page_tree(&pages);
+        pdf
+    }
+
+    fn add(&mut self, body: &str) -> usize {
+        self.objects.push(body.as_bytes().to_vec());
+        self.objects.len()
+    }
+
+    fn stream(&mut self, entries: &str, data: &str) -> usize {
+        self.add(&format!(
+            "<<{entries}/Length {}>>\nstream\n{data}\nendstream",
+            data.len()
+        ))
+    }
+
+    fn page(&mut self, content: &str, resources: &str) -> usize {
+        let content = self.stream("", content);
+        self.add(&format!(
+            "<</Type/Page/Parent {PAGES} 0 R/MediaBox[0 0 612 792]/Contents {content} 0 R\
+             /Resources<</Font<</F {FONT} 0 R/B {BOLD} 0 R>>{resources}>>>>"
+        ))
+    }
+
+    fn page_tree(&mut self, pages: &[usize]) {
+        let kids: String = pages.iter().fold(String::new(), |mut s, p| {
+            let _ = write!(s, "{p} 0 R ");
+            s
+        });
+        self.objects[PAGES - 1] =
+            format!("<</Type/Pages/Count {}/Kids[{kids}]>>", pages.len()).into_bytes();
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = b"%PDF-1.4\n".to_vec();
+        let mut offsets = Vec::new();
+        for (i, object) in self.objects.iter().enumerate() {
+            offsets.push(out.len());
+            out.extend_from_slice(format!("{} 0 obj\n", i + 1).as_bytes());
+            out.extend_from_slice(object);
+            out.extend_from_slice(b"\nendobj\n");
+        }
+        let xref = out.len();
+        let size = self.objects.len() + 1;
+        out.extend_from_slice(format!("xref\n0 {size}\n0000000000 65535 f \n").as_bytes());
+        for offset in offsets {
+            out.extend_from_slice(format!("{offset:010} 00000 n \n").as_bytes());
+        }
+        out.extend_from_slice(
+            format!(
+                "trailer\n<</Size {size}/Root {CATALOG} 0 R{}>>\nstartxref\n{xref}\n%%EOF\n",
+                self.trailer
+            )
+            .as_bytes(),
+        );
+        out
+    }
+
+    fn parse(&self) -> Document {
+        let document = parse(&self.bytes()).unwrap();
+        check_invariants(&document);
+        document
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Document, ParseError> {
+    faq_ingest::parse(bytes, "document.pdf", &ParseOptions::default())
+}
+
+/// What holds for every document.
+fn check_invariants(document: &Document) {
+    let mut end = 0;
+    for block in &document.blocks {
+        assert!(
+            block.range.start >= end,
+            "blocks overlap or are out of order"
+        );
+        assert!(!document.block_text(block).trim().is_empty());
+        end = block.range.end;
+    }
+    for pair in document.pages.windows(2) {
+        assert!(pair[0].range.end <= pair[1].range.start.max(pair[0].range.end));
+        assert_eq!(pair[0].number + 1, pair[1].number);
+    }
+    for block in &document.blocks {
+        let page = &document.pages[block.page.unwrap() as usize - 1];
+        assert!(page.range.contains(block.range));
+    }
+}
+
+/// Lines of text from `(x, y)` downwards, 12 points apart.
+fn lines(x: i32, y: i32, texts: &[&str]) -> String {
+    let mut out = format!("BT /F 10 Tf 12 TL {x} {y} Td\n");
+    for text in texts {
+        let _ = writeln!(out, "({text}) Tj T*");
+    }
+    out.push_str("ET\n");
+    out
+}
+
+fn at(font: &str, size: i32, x: i32, y: i32, text: &str) -> String {
+    format!("BT /{font} {size} Tf {x} {y} Td ({text}) Tj ET\n")
+}
+
+fn texts(document: &Document) -> Vec<&str> {
+    document
+        .blocks
+        .iter()
+        .map(|b| document.block_text(b))
+        .collect()
+}
+
+#[test]
+fn words_are_told_by_gaps_not_by_operators() {
+    let pdf = Pdf::with_pages(&[
+        "BT /F 10 Tf 72 700 Td [(K)30(ern)-15(ed w)20(o)10(rds)-300(apart)] TJ ET\n\
+         BT /F 10 Tf 72 600 Td (Sp) Tj 12.23 0 Td (lit by moves) Tj ET\n\
+         BT /F 10 Tf 3 Tc 72 500 Td (wide) Tj ET",
+    ]);
+    assert_eq!(
+        texts(&pdf.parse()),
+        vec!["Kerned words apart", "Split by moves", "wide"]
+    );
+}
+
+#[test]
+fn two_columns_under_a_full_width_title_are_read_one_after_the_other() {
+    let left: Vec<String> = (0..8)
+        .map(|i| format!("left column line {i} with some words that fill it up"))
+        .collect();
+    let right: Vec<String> = (0..8)
+        .map(|i| format!("right column row {i} with other words that fill it"))
+        .collect();
+    let left: Vec<&str> = left.iter().map(String::as_str).collect();
+    let right: Vec<&str> = right.iter().map(String::as_str).collect();
+    let content = at(
+        "B",
+        18,
+        120,
+        740,
+        "A title over the whole width of this page",
+    ) + &lines(60, 700, &left)
+        + &lines(330, 700, &right);
+    let document = Pdf::with_pages(&[&content]).parse();
+    let found = texts(&document);
+    assert_eq!(found[0], "A title over the whole width of this page");
+    assert_eq!(document.blocks[0].kind, BlockKind::Heading);
+    let text = &document.text;
+    let last_left = text.find("left column line 7").unwrap();
+    let first_right = text.find("right column row 0").unwrap();
+    assert!(last_left < first_right, "{text}");
+    assert_eq!(document.title.as_deref(), Some(found[0]));
+}
+
+#[test]
+fn ligatures_and_multi_byte_codes_come_from_to_unicode() {
+    let mut pdf = Pdf::new();
+    let cmap = pdf.stream(
+        "",
+        "1 begincodespacerange <0000> <ffff> endcodespacerange\n\
+         2 beginbfchar <0001> <FB03> <0002> <0065> endbfchar\n\
+         1 beginbfrange <0010> <0013> <0063> endbfrange",
+    );
+    let descendant = pdf.add("<</Type/Font/Subtype/CIDFontType2/BaseFont/X/DW 500>>");
+    let font = pdf.add(&format!(
+        "<</Type/Font/Subtype/Type0/BaseFont/X/Encoding/Identity-H\
+         /DescendantFonts[{descendant} 0 R]/ToUnicode {cmap} 0 R>>"
+    ));
+    let page = pdf.page("BT /U 10 Tf 72 700 Td <0002000100100013> Tj ET", "");
+    // The page's own font resource names the composite font.
+    let text = String::from_utf8(pdf.objects[page - 1].clone()).unwrap();
+    pdf.objects[page - 1] = text
+        .replace("/Font<<", &format!("/Font<</U {font} 0 R"))
+        .into_bytes();
+    pdf.page_tree(&[page]);
+    assert_eq!(texts(&pdf.parse()), vec!["efficf"]);
+}
+
+#[test]
+fn hyphens_at_line_ends_are_repaired() {
+    let content = lines(
+        72,
+        700,
+        &[
+            "The interpretation of a hyphenated exam-",
+            "ple depends on a well-known rule of typo-",
+            "graphy which every state-of-the-",
+            "art reader keeps.",
+        ],
+    );
+    assert_eq!(
+        texts(&Pdf::with_pages(&[&content]).parse()),
+        vec![
+            "The interpretation of a hyphenated example depends on a well-known rule of \
+             typography which every state-of-the-art reader keeps."
+        ]
+    );
+}
+
+#[test]
+fn what_repeats_from_page_to_page_is_dropped() {
+    let pages: Vec<String> = (1..=5)
+        .map(|n| {
+            at("F", 9, 72, 770, "The Handbook")
+                + &at("F", 9, 300, 30, &n.to_string())
+                + &lines(
+                    72,
+                    690,
+                    &[
+                        &format!("Page {n} tells its own story in one sentence"),
+                        "and repeats this second line on every page.",
+                    ],
+                )
+        })
+        .collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    let document = Pdf::with_pages(&pages).parse();
+    assert!(!document.text.contains("Handbook"), "{}", document.text);
+    assert_eq!(document.text.matches("repeats this second line").count(), 5);
+    assert_eq!(document.blocks.len(), 5);
+    let numbers: Vec<_> = document.blocks.iter().map(|b| b.page.unwrap()).collect();
+    assert_eq!(numbers, vec![1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn two_equal_pages_lose_nothing() {
+    let page = lines(72, 760, &["To whom it may concern:"]) + &lines(72, 700, &["Best regards"]);
+    let document = Pdf::with_pages(&[&page, &page]).parse();
+    assert_eq!(document.text.matches("Best regards").count(), 2);
+    assert_eq!(document.text.matches("To whom").count(), 2);
+}
+
+#[test]
+fn forms_are_read_where_they_are_drawn() {
+    let mut pdf = Pdf::new();
+    let inner = pdf.stream(
+        "/Type/XObject/Subtype/Form/BBox[0 0 200 20]/Matrix[1 0 0 1 0 5]",
+        "BT /F 10 Tf (in a form) Tj ET",
+    );
+    let content = at("F", 10, 72, 720, "above")
+        + "q 1 0 0 1 72 600 cm /X Do Q\n"
+        + &at("F", 10, 72, 500, "below");
+    let page = pdf.page(&content, &format!("/XObject<</X {inner} 0 R>>"));
+    pdf.page_tree(&[page]);
+    assert_eq!(texts(&pdf.parse()), vec!["above", "in a form", "below"]);
+}
+
+#[test]
+fn a_form_that_draws_itself_ends() {
+    let mut pdf = Pdf::new();
+    let number = pdf.objects.len() + 1;
+    let form = pdf.stream(
+        &format!(
+            "/Type/XObject/Subtype/Form/BBox[0 0 9 9]\
+             /Resources<</XObject<</X {number} 0 R>>/Font<</F {FONT} 0 R>>>>"
+        ),
+        "BT /F 10 Tf 72 400 Td (once) Tj ET /X Do /X Do",
+    );
+    assert_eq!(form, number);
+    let page = pdf.page("/X Do", &format!("/XObject<</X {form} 0 R>>"));
+    pdf.page_tree(&[page]);
+    assert_eq!(texts(&pdf.parse()), vec!["once"]);
+}
+
+#[test]
+fn a_page_tree_that_holds_itself_ends() {
+    let mut pdf = Pdf::with_pages(&[&lines(72, 700, &["the only page"])]);
+    let page = pdf.objects.len();
+    pdf.page_tree(&[PAGES, page, PAGES, page]);
+    let document = pdf.parse();
+    assert_eq!(document.pages.len(), 1);
+    assert_eq!(texts(&document), vec!["the only page"]);
+}
+
+#[test]
+fn a_password_is_asked_for() {
+    let mut pdf = Pdf::with_pages(&[&lines(72, 700, &["secret"])]);
+    let owner = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let user = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
+    let encrypt = pdf.add(&format!(
+        "<</Filter/Standard/V 1/R 2/P -4/O<{owner}>/U<{user}>>>"
+    ));
+    pdf.trailer = format!("/Encrypt {encrypt} 0 R/ID[<00><00>]");
+    assert!(matches!(
+        parse(&pdf.bytes()),
+        Err(ParseError::Encrypted { .. })
+    ));
+}
+
+#[test]
+fn a_truncated_file_gives_its_whole_pages_or_an_error() {
+    let pages = ["first page here", "second page here", "third page here"];
+    let contents: Vec<String> = pages.iter().map(|p| lines(72, 700, &[p])).collect();
+    let contents: Vec<&str> = contents.iter().map(String::as_str).collect();
+    let bytes = Pdf::with_pages(&contents).bytes();
+    let whole = parse(&bytes).unwrap().text;
+    // Without its tables the file is read by a scan for objects.
+    let xref = bytes.windows(5).rposition(|w| w == b"xref\n").unwrap();
+    assert_eq!(parse(&bytes[..xref]).unwrap().text, whole);
+    for cut in (0..bytes.len()).step_by(7) {
+        match parse(&bytes[..cut]) {
+            Ok(document) => check_invariants(&document),
+            Err(ParseError::Empty | ParseError::Damaged { .. } | ParseError::NoText { .. }) => {}
+            Err(other) => panic!("cut at {cut}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_before_its_catalog_still_gives_its_pages() {
+    let content = lines(72, 700, &["what was saved"]);
+    let body = format!(
+        "%PDF-1.4\n1 0 obj\n<</Type/Page/MediaBox[0 0 612 792]/Contents 2 0 R/Resources<</Font\
+         <</F 3 0 R>>>>>>\nendobj\n2 0 obj\n<</Length {}>>\nstream\n{content}\nendstream\nendobj\n\
+         3 0 obj\n<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>\nendobj\n4 0 obj\n<</Type/Cat",
+        content.len()
+    );
+    assert_eq!(
+        texts(&parse(body.as_bytes()).unwrap()),
+        vec!["what was saved"]
+    );
+}
+
+#[test]
+fn table_rows_carry_their_header() {
+    let mut content = String::new();
+    let rows = [
+        ("Plan", "Price", "Users"),
+        ("Small", "10 EUR", "5"),
+        ("Medium", "25 EUR", "20"),
+        ("Large", "90 EUR", "100"),
+    ];
+    for (i, (a, b, c)) in rows.iter().enumerate() {
+        let y = 700 - 14 * i as i32;
+        let font = if i == 0 { "B" } else { "F" };
+        for (x, text) in [(72, a), (200, b), (320, c)] {
+            content += &at(font, 10, x, y, text);
+        }
+    }
+    content += &lines(72, 600, &["Text below the table goes on as usual."]);
+    let document = Pdf::with_pages(&[&content]).parse();
+    assert_eq!(
+        texts(&document),
+        vec![
+            "Plan | Price | Users",
+            "Plan: Small | Price: 10 EUR | Users: 5",
+            "Plan: Medium | Price: 25 EUR | Users: 20",
+            "Plan: Large | Price: 90 EUR | Users: 100",
+            "Text below the table goes on as usual.",
+        ]
+    );
+    assert!(
+        document.blocks[..4]
+            .iter()
+            .all(|b| b.kind == BlockKind::TableRow)
+    );
+    assert_eq!(document.blocks[4].kind, BlockKind::Paragraph);
+}
+
+#[test]
+fn headings_lists_and_paragraphs_have_their_roles() {
+    let content = at("B", 20, 72, 740, "Top heading")
+        + &at("B", 14, 72, 710, "Second heading")
+        + &lines(
+            72,
+            690,
+            &[
+                "Most of this document is set in ten points, which makes it the size of its",
+                "body, whatever else stands around it.",
+            ],
+        )
+        + &lines(
+            72,
+            650,
+            &["- first item of a list", "- second item", "3. third item"],
+        );
+    let document = Pdf::with_pages(&[&content]).parse();
+    let roles: Vec<_> = document.blocks.iter().map(|b| (b.kind, b.level)).collect();
+    assert_eq!(
+        roles,
+        vec![
+            (BlockKind::Heading, Some(1)),
+            (BlockKind::Heading, Some(2)),
+            (BlockKind::Paragraph, None),
+            (BlockKind::ListItem, Some(1)),
+            (BlockKind::ListItem, Some(1)),
+            (BlockKind::ListItem, Some(1)),
+        ],
+        "{}",
+        document.text
+    );
+}
+
+#[test]
+fn a_turned_page_reads_like_an_upright_one() {
+    let mut pdf = Pdf::new();
+    let page = pdf.page(
+        "BT /F 10 Tf 0 1 -1 0 300 100 Tm (turned first line) Tj 0 -30 Td (turned second) Tj ET",
+        "",
+    );
+    let text = String::from_utf8(pdf.objects[page - 1].clone()).unwrap();
+    pdf.objects[page - 1] = text
+        .replace("/MediaBox", "/Rotate 90/MediaBox")
+        .into_bytes();
+    pdf.page_tree(&[page]);
+    assert_eq!(
+        texts(&pdf.parse()),
+        vec!["turned first line", "turned second"]
+    );
+}
+
+#[test]
+fn replacement_text_stands_for_what_is_shown() {
+    let pdf = Pdf::with_pages(&[
+        "BT /F 10 Tf 72 700 Td (be) Tj /Span <</ActualText (fo)>> BDC (xx) Tj EMC (re) Tj ET\n\
+         /Artifact <</Type/Pagination>> BDC BT /F 10 Tf 72 30 Td (7) Tj ET EMC",
+    ]);
+    assert_eq!(texts(&pdf.parse()), vec!["before"]);
+}
+
+#[test]
+fn pages_without_text_are_named() {
+    let image = "q 100 0 0 100 0 0 cm BI /W 1 /H 1 /BPC 8 /CS /G ID x EI Q";
+    let text = lines(72, 700, &["some text"]);
+    let document = Pdf::with_pages(&[&text, image, ""]).parse();
+    let warnings: Vec<_> = document
+        .warnings
+        .iter()
+        .map(|w| (w.code.as_str(), w.page, w.message.contains("OCR")))
+        .collect();
+    assert_eq!(
+        warnings,
+        vec![
+            ("no_text_on_page", Some(2), true),
+            ("no_text_on_page", Some(3), false)
+        ]
+    );
+    assert_eq!(document.pages.len(), 3);
+    assert!(document.pages[1].range.is_empty());
+    match parse(&Pdf::with_pages(&[image, image]).bytes()) {
+        Err(ParseError::NoText { pages, images, .. }) => assert_eq!((pages, images), (2, 2)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn numbers_that_no_page_could_have_do_no_harm() {
+    let big = "9".repeat(60);
+    let content = format!(
+        "q {big} 0 0 {big} {big} {big} cm BT /F {big} Tf {big} {big} Td (far) Tj \
+         -1e9 Tz 1 0 0 0 0 0 Tm (flat) Tj 100 Tz ET Q Q Q Q ] >> ) EMC EMC\n{}",
+        "q ".repeat(5000)
+    ) + &lines(72, 700, &["near"]);
+    let text = parse(&Pdf::with_pages(&[&content]).bytes()).unwrap().text;
+    assert!(text.contains("near"), "{text}");
+}
+
+#[test]
+fn limits_hold() {
+    let with = |limits: Limits| ParseOptions {
+        limits,
+        cancel: None,
+    };
+    let line = lines(72, 700, &["text"]);
+    let bytes = Pdf::with_pages(&[&line, &line, &line]).bytes();
+    let pages = with(Limits {
+        pages: 2,
+        ..Limits::default()
+    });
+    let unpacked = with(Limits {
+        decompressed_bytes: 20,
+        ..Limits::default()
+    });
+    for (options, name) in [(pages, "pages"), (unpacked, "decompressed size")] {
+        match faq_ingest::parse(&bytes, "document.pdf", &options) {
+            Err(ParseError::Limit { limit, .. }) => assert_eq!(limit, name),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn noise_is_damage() {
+    for bytes in [
+        b"%PDF-1.4\n".to_vec(),
+        b"%PDF-1.7 and then nothing of the kind".to_vec(),
+        [b"%PDF-1.4\n1 0 obj\n".to_vec(), vec![b'['; 100_000]].concat(),
+    ] {
+        assert!(matches!(parse(&bytes), Err(ParseError::Damaged { .. })));
+    }
+    let noise: Vec<u8> = (0..4096u32).map(|i| (i * 73 % 251) as u8).collect();
+    let no_header = parse(&noise);
+    assert!(
+        matches!(
+            no_header,
+            Err(ParseError::FormatMismatch { .. } | ParseError::UnknownFormat { .. })
+        ),
+        "{no_header:?}"
+    );
+    assert!(matches!(parse(b" \n"), Err(ParseError::Empty)));
+}
