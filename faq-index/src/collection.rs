@@ -1,0 +1,348 @@
+//! The collection: one directory, one organisation's knowledge.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use crate::background::Background;
+use crate::lock::DirLock;
+use crate::segment::Segment;
+use crate::segments::SegmentFolder;
+use crate::snapshot::{Published, Snapshot};
+use crate::store::Store;
+use crate::writer::{Job, Writer, lock};
+use crate::{
+    ChunkId, DocumentId, DocumentInfo, Fingerprint, IndexError, Query, SearchResult, StoredChunk,
+    StoredDocument, WriteBatch, WriteReceipt, compact, disk, recover, search, validate, writer,
+};
+
+/// How a collection is opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CollectionConfig {
+    /// Length of a vector. Default 384.
+    pub dim: usize,
+    /// The embedder that will write and ask, as in [`Fingerprint::embedder`]. A collection
+    /// made with another is [`IndexError::OtherEmbedder`]; `None` opens any (to list, delete, compact).
+    pub embedder: Option<String>,
+    /// Number of vectors from which the graph is built and used. Default 20,000.
+    pub graph_min_vectors: usize,
+    /// Whether to create the collection where there is none; else [`IndexError::NotFound`].
+    pub create: bool,
+}
+
+impl Default for CollectionConfig {
+    fn default() -> Self {
+        Self {
+            dim: 384,
+            embedder: None,
+            graph_min_vectors: 20_000,
+            create: true,
+        }
+    }
+}
+
+/// Sizes of a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CollectionStats {
+    /// Documents.
+    pub documents: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Live vectors.
+    pub vectors: u64,
+    /// Dead vectors that compaction will take away.
+    pub dead_vectors: u64,
+    /// Vectors that the graph holds.
+    pub graph_vectors: u64,
+    /// Sequence number of the last write.
+    pub seq: u64,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// The embedder that the collection was made with, once something was written.
+    pub embedder: Option<String>,
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CompactReceipt {
+    /// Dead vectors taken away.
+    pub dead_vectors_removed: u64,
+    /// Bytes on disk before.
+    pub bytes_before: u64,
+    /// Bytes on disk after.
+    pub bytes_after: u64,
+}
+
+/// What the handles of an open collection share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) dir: PathBuf,
+    pub(crate) config: CollectionConfig,
+    pub(crate) store: Store,
+    pub(crate) segments: SegmentFolder,
+    /// What readers see.
+    pub(crate) published: Arc<Published>,
+    pub(crate) background: Arc<Background>,
+    /// The write lock.
+    pub(crate) writer: Mutex<Writer>,
+    /// Batches that wait for it.
+    pub(crate) queue: Mutex<VecDeque<Arc<Job>>>,
+    /// Last, so that everything else is closed before another process may open.
+    pub(crate) _lock: DirLock,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.background.close();
+    }
+}
+
+impl Inner {
+    /// Makes damaged segments anew from truth; gives their number.
+    pub(crate) fn repair_segments(&self, writer: &mut Writer) -> Result<usize, IndexError> {
+        self.replace_segments(writer, |segment| !segment.is_sound())
+    }
+
+    /// Makes the segments that `which` names anew from truth and publishes the result.
+    /// The borrow of the writer proves that the write lock is held.
+    pub(crate) fn replace_segments(
+        &self,
+        _writer: &mut Writer,
+        which: impl Fn(&Arc<Segment>) -> bool,
+    ) -> Result<usize, IndexError> {
+        let current = self.published.load();
+        let mut list = current.segments.clone();
+        let mut replaced = 0;
+        for slot in list.iter_mut().filter(|segment| which(segment)) {
+            let dim = slot.header().dim;
+            let made = self
+                .segments
+                .rebuild(&self.store, dim, &slot.keys(), current.seq)?;
+            let old = std::mem::replace(slot, Arc::new(made));
+            if !slot.same_file(&old) {
+                old.remove();
+            }
+            replaced += 1;
+        }
+        if replaced > 0 {
+            self.published.update(|next| next.segments = list);
+        }
+        Ok(replaced)
+    }
+
+    /// The current snapshot with sound segments, and what had to be done for it.
+    fn sound_snapshot(&self) -> Result<(Arc<Snapshot>, Option<String>), IndexError> {
+        let snapshot = self.published.load();
+        if snapshot.segments.iter().all(|segment| segment.is_sound()) {
+            return Ok((snapshot, None));
+        }
+        let repaired = self.repair_segments(&mut lock(&self.writer))?;
+        self.background.nudge();
+        let note = format!("{repaired} damaged vector segments were made anew from the store");
+        tracing::warn!(dir = %self.dir.display(), note);
+        Ok((self.published.load(), Some(note)))
+    }
+}
+
+/// A handle on an open collection; clones share it. `Send + Sync`.
+///
+/// ```
+/// use faq_index::{
+///     ChunkRecord, Collection, CollectionConfig, DocumentId, DocumentRecord, Fingerprint, Query,
+///     Window, WriteBatch,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let config = CollectionConfig { dim: 2, ..CollectionConfig::default() };
+/// let collection = Collection::open(dir.path(), config)?;
+/// let text = "Badges are handed out at the front desk.";
+/// collection.write(WriteBatch {
+///     upserts: vec![DocumentRecord {
+///         id: DocumentId(uuid::Uuid::from_u128(1)),
+///         filename: "handbook.txt".into(),
+///         source: "/docs/handbook.txt".into(),
+///         format: "txt".into(),
+///         title: Some("Handbook".into()),
+///         language: Some("en".into()),
+///         tags: ["office".to_string()].into(),
+///         time_ms: 0,
+///         bytes: text.len() as u64,
+///         content_hash: "00".into(),
+///         text: text.into(),
+///         extra: Vec::new(),
+///         fingerprint: Fingerprint {
+///             parser: "text 1".into(),
+///             chunker: "whole 1".into(),
+///             embedder: "toy".into(),
+///         },
+///         tokens_total: 8,
+///         tokens_embedded: 8,
+///         chunks: vec![ChunkRecord {
+///             range: 0..text.len(),
+///             tokens: 8,
+///             pages: None,
+///             heading_path: Vec::new(),
+///             windows: vec![Window { range: 0..text.len(), vector: vec![0.6, 0.8] }],
+///         }],
+///     }],
+///     deletes: Vec::new(),
+/// })?;
+/// let found = collection.search(&Query::new("Where do I get a badge?", Some(vec![1.0, 0.0])))?;
+/// assert_eq!(collection.chunks(&[found.hits[0].id])?[0].text, text);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Collection {
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collection")
+            .field("dir", &self.inner.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Collection {
+    /// Opens the collection in `dir`, brings projections that lag up to date, rebuilds damaged ones.
+    ///
+    /// # Errors
+    /// [`IndexError::Locked`] where another process has it open, [`IndexError::NotFound`],
+    /// [`IndexError::OtherEmbedder`], [`IndexError::Format`] for a newer on-disk format, and
+    /// what the disk says.
+    pub fn open(dir: &Path, config: CollectionConfig) -> Result<Self, IndexError> {
+        let inner = Arc::new(recover::open(dir, config)?);
+        Ok(Self { inner })
+    }
+
+    /// Applies a batch. When it returns, the batch is durable and searchable, whole.
+    ///
+    /// # Errors
+    /// [`IndexError::Invalid`] and [`IndexError::OtherEmbedder`] name what is wrong with the
+    /// batch, and nothing of it was written. After any other error it may have been committed,
+    /// whole, or not at all; writing it again does no harm.
+    pub fn write(&self, batch: WriteBatch) -> Result<WriteReceipt, IndexError> {
+        writer::commit(&self.inner, batch)
+    }
+
+    /// Searches a consistent snapshot.
+    ///
+    /// # Errors
+    /// [`IndexError::Invalid`] for `k` of 0, a vector of another length, or a missing vector.
+    pub fn search(&self, query: &Query) -> Result<SearchResult, IndexError> {
+        let (snapshot, note) = self.inner.sound_snapshot()?;
+        validate::query(query, snapshot.dim)?;
+        let mut result = search::search(&snapshot, query, self.inner.config.graph_min_vectors)?;
+        result.plan.degraded.extend(note);
+        Ok(result)
+    }
+
+    /// Documents in order of their source, all of them.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn documents(&self) -> Result<Vec<DocumentInfo>, IndexError> {
+        self.inner.store.documents()
+    }
+
+    /// One document without its text, `None` where there is none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn document_info(&self, id: DocumentId) -> Result<Option<DocumentInfo>, IndexError> {
+        self.inner.store.document_info(id)
+    }
+
+    /// One document with its text, `None` where there is none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn document(&self, id: DocumentId) -> Result<Option<StoredDocument>, IndexError> {
+        self.inner.store.document(id)
+    }
+
+    /// Chunks with their texts, in the order asked; ones that are gone are left out.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn chunks(&self, ids: &[ChunkId]) -> Result<Vec<StoredChunk>, IndexError> {
+        self.inner.store.chunks(ids)
+    }
+
+    /// All chunks of one document in ascending order; empty where there is none.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn chunks_of(&self, id: DocumentId) -> Result<Vec<StoredChunk>, IndexError> {
+        self.inner.store.chunks_of(id)
+    }
+
+    /// Documents that other parts than `current` made.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn stale(&self, current: &Fingerprint) -> Result<Vec<DocumentInfo>, IndexError> {
+        self.inner.store.stale(current)
+    }
+
+    /// Sizes.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn stats(&self) -> Result<CollectionStats, IndexError> {
+        let snapshot = self.inner.published.load();
+        let documents = &snapshot.documents;
+        Ok(CollectionStats {
+            documents: documents.len(),
+            chunks: documents.chunks(),
+            vectors: documents.vectors(),
+            dead_vectors: (snapshot.rows() as u64).saturating_sub(documents.vectors()),
+            graph_vectors: snapshot
+                .graph
+                .as_ref()
+                .map_or(0, |graph| graph.len() as u64),
+            seq: snapshot.seq,
+            disk_bytes: disk::size_of(&self.inner.dir),
+            embedder: self.embedder()?,
+        })
+    }
+
+    /// The embedder that the collection was made with, once something was written.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn embedder(&self) -> Result<Option<String>, IndexError> {
+        Ok(self.inner.store.meta()?.embedder.map(|(name, _)| name))
+    }
+
+    /// Takes away what deletions left behind on disk: dead vectors, Tantivy's tombstoned
+    /// text, free pages of the store. Readers are not stopped.
+    ///
+    /// # Errors
+    /// What the store says; the collection is then as it was.
+    pub fn compact(&self) -> Result<CompactReceipt, IndexError> {
+        compact::compact(&self.inner)
+    }
+
+    /// Builds the graph over all vectors now, instead of in the background.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn build_graph(&self) -> Result<(), IndexError> {
+        self.inner.background.wait_idle();
+        self.inner.sound_snapshot()?;
+        self.inner.background.build_now();
+        Ok(())
+    }
+
+    /// Waits until background work (graph building) is done.
+    pub fn wait_idle(&self) {
+        self.inner.background.wait_idle();
+    }
+}

@@ -1,0 +1,429 @@
+//! The keyword index: Tantivy over the words of chunks, in the folder `keyword/`.
+//!
+//! Derived from truth. Each commit's payload names the collection, the version of the fields
+//! and the sequence number up to which truth was applied. [`KeywordIndex`] is the writer's
+//! and belongs to whoever holds the collection's write lock; a [`KeywordView`] is an immutable
+//! state that snapshots share. The folder holds terms and no texts.
+
+mod query;
+mod schema;
+mod tokenizer;
+
+use std::collections::HashSet;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tantivy::indexer::NoMergePolicy;
+use tantivy::{
+    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TantivyDocument, Term,
+};
+use uuid::Uuid;
+
+pub(crate) use query::{KeyFilter, ScoredChunks};
+use schema::Fields;
+
+use crate::disk::{create_dir, io_error, is_disk_full};
+use crate::documents::{DocKey, Documents};
+use crate::store::{DocumentText, Store};
+use crate::{DocumentRecord, IndexError};
+
+/// Folder of the index in a collection's directory.
+pub(crate) const FOLDER: &str = "keyword";
+/// Memory that the indexing thread fills before it starts a new segment.
+const WRITER_BYTES: usize = 32_000_000;
+
+/// What a commit says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Payload {
+    version: u32,
+    collection: Uuid,
+    seq: u64,
+}
+
+/// A state of the index; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct KeywordView {
+    searcher: Searcher,
+    fields: Arc<Fields>,
+    seq: u64,
+}
+
+impl std::fmt::Debug for KeywordView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeywordView")
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeywordView {
+    /// Sequence number up to which truth was applied.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The best `limit` chunks with their BM25 scores, best first.
+    pub(crate) fn search<'a>(
+        &self,
+        question: &str,
+        languages: impl Iterator<Item = Option<&'a str>>,
+        limit: usize,
+        filter: Option<KeyFilter>,
+    ) -> Result<ScoredChunks, IndexError> {
+        query::search(
+            &self.searcher,
+            &self.fields,
+            question,
+            languages,
+            limit,
+            filter,
+        )
+    }
+}
+
+/// The index as its one writer sees it.
+pub(crate) struct KeywordIndex {
+    dir: PathBuf,
+    collection: Uuid,
+    index: Index,
+    reader: IndexReader,
+    fields: Arc<Fields>,
+    seq: u64,
+    /// Opened with the first change: it owns a thread and an arena.
+    writer: Option<IndexWriter>,
+}
+
+impl std::fmt::Debug for KeywordIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeywordIndex")
+            .field("dir", &self.dir)
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeywordIndex {
+    /// Opens the index below `collection_dir` and brings it to the state of `store`, whose live
+    /// documents are `live`. What is missing, damaged or of another version is made anew.
+    pub(crate) fn open(
+        collection_dir: &Path,
+        collection: Uuid,
+        store: &Store,
+        live: &Documents,
+        seq: u64,
+    ) -> Result<Self, IndexError> {
+        let dir = collection_dir.join(FOLDER);
+        // Tantivy may panic on bytes that it did not write.
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_sound(&dir, collection)));
+        let mut index = match opened {
+            Ok(Ok(index)) if index.seq <= seq => index,
+            other => {
+                let why = match other {
+                    Ok(Ok(index)) => format!("it is ahead of the store ({} > {seq})", index.seq),
+                    Ok(Err(why)) => why,
+                    Err(_) => "it could not be read".to_owned(),
+                };
+                // Before the first write there is nothing to be made anew.
+                if seq > 0 {
+                    tracing::warn!(dir = %dir.display(), why, "the keyword index is made anew");
+                }
+                Self::create(&dir, collection)?
+            }
+        };
+        index.catch_up(store, live, seq)?;
+        if index.chunks() != live.chunks() {
+            // Nothing lags and yet the counts differ: some derived file is not what it was.
+            tracing::warn!(dir = %dir.display(), "the keyword index misses chunks and is made anew");
+            drop(index);
+            index = Self::create(&dir, collection)?;
+            index.catch_up(store, live, seq)?;
+        }
+        Ok(index)
+    }
+
+    /// Opens what is there, all its bytes checked; `Err` says why it cannot serve.
+    fn open_sound(dir: &Path, collection: Uuid) -> Result<Self, String> {
+        if !dir.join("meta.json").exists() {
+            return Err("it is not there".to_owned());
+        }
+        let mut index = Index::open_in_dir(dir).map_err(|error| error.to_string())?;
+        let fields = Fields::new();
+        if index.schema() != fields.schema {
+            return Err("it has other fields".to_owned());
+        }
+        let payload = index
+            .load_metas()
+            .map_err(|error| error.to_string())?
+            .payload;
+        let payload: Payload = payload
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .ok_or("it does not say what it holds")?;
+        if (payload.version, payload.collection) != (schema::VERSION, collection) {
+            return Err("it is of another version or collection".to_owned());
+        }
+        let damaged = index
+            .validate_checksum()
+            .map_err(|error| error.to_string())?;
+        if !damaged.is_empty() {
+            return Err(format!("damaged files: {damaged:?}"));
+        }
+        index.set_tokenizers(schema::tokenizers());
+        Self::with_index(dir, collection, index, fields, payload.seq)
+            .map_err(|error| error.to_string())
+    }
+
+    fn create(dir: &Path, collection: Uuid) -> Result<Self, IndexError> {
+        if dir.exists() {
+            fs::remove_dir_all(dir).map_err(|source| io_error("cannot remove", dir, source))?;
+        }
+        create_dir(dir)?;
+        let fields = Fields::new();
+        let mut index = Index::create_in_dir(dir, fields.schema.clone())
+            .map_err(|error| keyword_error(dir, error))?;
+        index.set_tokenizers(schema::tokenizers());
+        let mut made = Self::with_index(dir, collection, index, fields, 0)?;
+        made.commit(0)?;
+        Ok(made)
+    }
+
+    fn with_index(
+        dir: &Path,
+        collection: Uuid,
+        index: Index,
+        fields: Fields,
+        seq: u64,
+    ) -> Result<Self, IndexError> {
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()
+            .map_err(|error| keyword_error(dir, error))?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            collection,
+            index,
+            reader,
+            fields: Arc::new(fields),
+            seq,
+            writer: None,
+        })
+    }
+
+    /// The state after the last commit.
+    pub(crate) fn view(&self) -> KeywordView {
+        KeywordView {
+            searcher: self.reader.searcher(),
+            fields: Arc::clone(&self.fields),
+            seq: self.seq,
+        }
+    }
+
+    /// Applies what truth has committed up to `seq`, durably.
+    pub(crate) fn apply<'a>(
+        &mut self,
+        added: impl Iterator<Item = (DocKey, &'a DocumentRecord)>,
+        removed: &[DocKey],
+        seq: u64,
+    ) -> Result<(), IndexError> {
+        let result = (|| {
+            for &key in removed {
+                self.delete(key)?;
+            }
+            for (key, document) in added {
+                let chunks = document.chunks.iter().enumerate().map(|(ordinal, chunk)| {
+                    (ordinal as u32, chunk.range.clone(), &chunk.heading_path[..])
+                });
+                let (title, language) = (document.title.as_deref(), document.language.as_deref());
+                self.add(key, title, language, &document.text, chunks)?;
+            }
+            self.commit(seq)
+        })();
+        if result.is_err() {
+            // What was not committed must not come with the next commit.
+            self.writer = None;
+        }
+        result
+    }
+
+    /// Replays what truth has and this index has not.
+    pub(crate) fn catch_up(
+        &mut self,
+        store: &Store,
+        live: &Documents,
+        seq: u64,
+    ) -> Result<(), IndexError> {
+        if self.seq == seq {
+            return Ok(());
+        }
+        tracing::info!(from = self.seq, to = seq, "the keyword index catches up");
+        self.writer = None;
+        let result = (|| {
+            for key in self.keys()? {
+                if live.get(key).is_none() {
+                    self.delete(key)?;
+                }
+            }
+            store.texts_since(self.seq, |document| self.add_stored(&document))?;
+            self.commit(seq)
+        })();
+        if result.is_err() {
+            self.writer = None;
+        }
+        result
+    }
+
+    /// Merges away the terms of deleted chunks. The caller publishes [`Self::view`] and then
+    /// calls [`Self::collect_garbage`].
+    pub(crate) fn compact(&mut self) -> Result<(), IndexError> {
+        let dir = self.dir.clone();
+        let result = (|| {
+            if let Some(writer) = self.writer.take() {
+                writer.wait_merging_threads()?;
+            }
+            self.reader.reload()?;
+            let searcher = self.reader.searcher();
+            let segments: Vec<_> = searcher.segment_readers().iter().collect();
+            let any_dead = segments.iter().any(|segment| segment.has_deletes());
+            let ids: Vec<_> = segments
+                .iter()
+                .map(|segment| segment.segment_id())
+                .collect();
+            if any_dead {
+                let writer = self.open_writer()?;
+                writer.set_merge_policy(Box::new(NoMergePolicy));
+                writer.merge(&ids).wait()?;
+                // Opened anew with its usual policy when it is needed again.
+                self.writer = None;
+            }
+            self.reader.reload()
+        })();
+        result.map_err(|error| keyword_error(&dir, error))
+    }
+
+    /// Removes files that no state needs any more.
+    pub(crate) fn collect_garbage(&mut self) -> Result<(), IndexError> {
+        let dir = self.dir.clone();
+        let collected = (|| {
+            self.open_writer()?.garbage_collect_files().wait()?;
+            self.writer = None;
+            Ok(())
+        })();
+        collected.map_err(|error| keyword_error(&dir, error))
+    }
+
+    /// Number of live chunks.
+    fn chunks(&self) -> u64 {
+        self.reader.searcher().num_docs()
+    }
+
+    /// Keys of all chunks that are not deleted here.
+    fn keys(&self) -> Result<HashSet<DocKey>, IndexError> {
+        let searcher = self.reader.searcher();
+        let mut keys = HashSet::new();
+        for segment in searcher.segment_readers() {
+            let column = segment
+                .fast_fields()
+                .u64(schema::KEY)
+                .map_err(|error| keyword_error(&self.dir, error))?;
+            keys.extend(SegmentReader::doc_ids_alive(segment).filter_map(|doc| column.first(doc)));
+        }
+        Ok(keys)
+    }
+
+    fn add_stored(&mut self, document: &DocumentText) -> Result<(), IndexError> {
+        let chunks = document
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.ordinal, chunk.range.clone(), &chunk.headings[..]));
+        let (title, language) = (document.title.as_deref(), document.language.as_deref());
+        self.add(document.key, title, language, &document.text, chunks)
+    }
+
+    fn add<'a>(
+        &mut self,
+        key: DocKey,
+        title: Option<&str>,
+        language: Option<&str>,
+        text: &str,
+        chunks: impl Iterator<Item = (u32, std::ops::Range<usize>, &'a [String])>,
+    ) -> Result<(), IndexError> {
+        let fields = Arc::clone(&self.fields);
+        let of = fields.of(language);
+        let dir = self.dir.clone();
+        let writer = self
+            .open_writer()
+            .map_err(|error| keyword_error(&dir, error))?;
+        for (ordinal, range, headings) in chunks {
+            let mut document = TantivyDocument::new();
+            document.add_u64(fields.key, key);
+            document.add_u64(fields.ordinal, u64::from(ordinal));
+            let body = text.get(range).unwrap_or_default();
+            document.add_text(of.body, tokenizer::composed(body));
+            for head in title.into_iter().chain(headings.iter().map(String::as_str)) {
+                document.add_text(of.head, tokenizer::composed(head));
+            }
+            writer
+                .add_document(document)
+                .map_err(|error| keyword_error(&dir, error))?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, key: DocKey) -> Result<(), IndexError> {
+        let term = Term::from_field_u64(self.fields.key, key);
+        let dir = self.dir.clone();
+        let writer = self
+            .open_writer()
+            .map_err(|error| keyword_error(&dir, error))?;
+        writer.delete_term(term);
+        Ok(())
+    }
+
+    fn commit(&mut self, seq: u64) -> Result<(), IndexError> {
+        let payload = Payload {
+            version: schema::VERSION,
+            collection: self.collection,
+            seq,
+        };
+        let dir = self.dir.clone();
+        let committed = (|| {
+            let payload = serde_json::to_string(&payload).map_err(std::io::Error::from)?;
+            let mut prepared = self.open_writer()?.prepare_commit()?;
+            prepared.set_payload(&payload);
+            prepared.commit()?;
+            self.reader.reload()
+        })();
+        committed.map_err(|error| keyword_error(&dir, error))?;
+        self.seq = seq;
+        Ok(())
+    }
+
+    fn open_writer(&mut self) -> tantivy::Result<&mut IndexWriter> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer),
+            none => Ok(none.insert(self.index.writer_with_num_threads(1, WRITER_BYTES)?)),
+        }
+    }
+}
+
+impl Drop for KeywordIndex {
+    /// Waits for merges under way: they write into the folder, which is no longer ours once the
+    /// collection's lock is released.
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.writer.take().map(IndexWriter::wait_merging_threads) {
+            tracing::warn!(%error, "a merge of the keyword index failed at closing");
+        }
+    }
+}
+
+fn keyword_error(dir: &Path, error: tantivy::TantivyError) -> IndexError {
+    if is_disk_full(&error) {
+        return IndexError::DiskFull {
+            path: dir.parent().unwrap_or(dir).to_owned(),
+        };
+    }
+    IndexError::Keyword(error)
+}

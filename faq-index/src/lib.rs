@@ -1,0 +1,36 @@
+//! Chunks and vectors in, ranked chunks out.
+//!
+//! This crate knows nothing of files to parse, of models, or of HTTP.
+
+mod background;
+mod collection;
+mod compact;
+mod dense;
+mod disk;
+mod documents;
+mod error;
+mod fusion;
+mod graph;
+mod id;
+mod kernel;
+mod keyword;
+mod lock;
+mod query;
+mod record;
+mod recover;
+mod search;
+mod segment;
+mod segments;
+mod snapshot;
+mod store;
+mod validate;
+mod writer;
+
+pub use collection::{Collection, CollectionConfig, CollectionStats, CompactReceipt};
+pub use error::IndexError;
+pub use id::{ChunkId, DocumentId};
+pub use query::{Filter, Fusion, Hit, Mode, Plan, Query, SearchResult, VectorSearch};
+pub use record::{
+    ChunkRecord, Deleted, DocumentInfo, DocumentRecord, Fingerprint, StoredChunk, StoredDocument,
+    Window, WriteBatch, WriteReceipt,
+};

@@ -1,0 +1,184 @@
+//! What is asked, and what comes back.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ChunkId, DocumentId};
+
+/// Which lists are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Vectors and keywords, fused.
+    #[default]
+    Hybrid,
+    /// Vectors alone.
+    Dense,
+    /// Keywords alone.
+    Keyword,
+}
+
+/// How two ranked lists become one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fusion {
+    /// Reciprocal rank fusion: the sum of `1 / (k + rank)` over the lists, ranks from 1
+    /// (Cormack, Clarke and Büttcher, SIGIR 2009).
+    Rrf {
+        /// The constant; 60 in the paper.
+        k: f32,
+    },
+    /// `dense_weight * d + (1 - dense_weight) * s` over each list's min-max normalised scores.
+    Weighted {
+        /// Weight of the dense list, 0 to 1.
+        dense_weight: f32,
+    },
+}
+
+impl Default for Fusion {
+    fn default() -> Self {
+        Self::Rrf { k: 60.0 }
+    }
+}
+
+/// How vectors are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VectorSearch {
+    /// The collection decides from its size and the filter.
+    #[default]
+    Auto,
+    /// Every allowed vector is compared.
+    Exact,
+    /// The graph is walked, and what it does not hold yet is compared.
+    Graph,
+}
+
+/// A restriction on the documents that may come back. Empty fields restrict nothing;
+/// fields are joined by *and*, the values of one field by *or*.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Document ids.
+    pub documents: BTreeSet<DocumentId>,
+    /// File names, whole.
+    pub filenames: BTreeSet<String>,
+    /// Names of formats.
+    pub formats: BTreeSet<String>,
+    /// Labels; a document with one of them passes.
+    pub tags: BTreeSet<String>,
+    /// Documents at or after this time, Unix milliseconds.
+    pub from_ms: Option<i64>,
+    /// Documents before this time, Unix milliseconds.
+    pub until_ms: Option<i64>,
+}
+
+impl Filter {
+    /// Whether it restricts nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A search.
+///
+/// ```
+/// use faq_index::{Filter, Mode, Query};
+///
+/// let mut query = Query::new("How many days of leave are there?", None);
+/// query.mode = Mode::Keyword;
+/// query.k = 5;
+/// query.filter = Filter {
+///     formats: ["pdf".to_string()].into(),
+///     ..Filter::default()
+/// };
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// The question's words; needed by the keyword list. Any text is allowed: nothing in it is syntax.
+    pub text: String,
+    /// The question's vector, L2-normalised, `[dim]`; needed by the dense list.
+    pub vector: Option<Vec<f32>>,
+    /// Which lists are asked.
+    pub mode: Mode,
+    /// Most hits to return.
+    pub k: usize,
+    /// Entries taken from each list before fusing; at least `k` are taken.
+    pub candidates: usize,
+    /// How the lists become one.
+    pub fusion: Fusion,
+    /// How vectors are searched.
+    pub vector_search: VectorSearch,
+    /// Width of the walk through the graph; `None` leaves it to the collection.
+    pub ef: Option<usize>,
+    /// Which documents may come back.
+    pub filter: Filter,
+}
+
+impl Query {
+    /// A hybrid search for `text` with the shipped settings: 10 hits out of 100 and 100.
+    pub fn new(text: impl Into<String>, vector: Option<Vec<f32>>) -> Self {
+        Self {
+            text: text.into(),
+            vector,
+            mode: Mode::Hybrid,
+            k: 10,
+            candidates: 100,
+            fusion: Fusion::default(),
+            vector_search: VectorSearch::Auto,
+            ef: None,
+            filter: Filter::default(),
+        }
+    }
+}
+
+/// A chunk that was found, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// The chunk.
+    pub id: ChunkId,
+    /// Score that the list is ordered by: fused in hybrid mode, else the one list's own.
+    pub score: f32,
+    /// Cosine of the chunk's best window, where the dense list held the chunk (and, in
+    /// hybrid mode, also where only the keyword list did: it is computed then).
+    pub dense_score: Option<f32>,
+    /// Rank in the dense list, from 1.
+    pub dense_rank: Option<u32>,
+    /// BM25 score, where the keyword list held the chunk.
+    pub keyword_score: Option<f32>,
+    /// Rank in the keyword list, from 1.
+    pub keyword_rank: Option<u32>,
+    /// Byte range of the window with the best cosine, where a vector was given.
+    pub best_window: Option<Range<usize>>,
+}
+
+/// How a search was carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// How vectors were searched, and why, in a sentence.
+    pub vectors: String,
+    /// How keywords were searched, in a sentence.
+    pub keywords: String,
+    /// Documents that the filter allows; `None` without a filter.
+    pub allowed_documents: Option<u64>,
+    /// What the collection could not use just now, and what stood in for it.
+    pub degraded: Vec<String>,
+}
+
+/// Hits, best first, and how they were found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchResult {
+    /// Hits, best first.
+    pub hits: Vec<Hit>,
+    /// How the search was carried out.
+    pub plan: Plan,
+    /// Sequence number of the snapshot that was searched.
+    pub seq: u64,
+    /// Time of the vector search, in microseconds.
+    pub dense_us: u64,
+    /// Time of the keyword search, in microseconds.
+    pub keyword_us: u64,
+}

@@ -1,0 +1,222 @@
+//! One search over one snapshot: plan, ask the lists, fuse.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::dense::{DenseHit, DenseQuery, pool};
+use crate::documents::{Allowed, DocKey};
+use crate::fusion::{Fused, fuse};
+use crate::keyword::KeyFilter;
+use crate::snapshot::Snapshot;
+use crate::{ChunkId, Hit, IndexError, Mode, Plan, Query, SearchResult, VectorSearch};
+
+/// A filter that leaves at most one vector in this many is answered by a scan of those.
+const SELECTIVE: u64 = 5;
+
+/// A keyword hit, its key resolved.
+struct KeywordHit {
+    chunk: (DocKey, u32),
+    id: ChunkId,
+    score: f32,
+}
+
+/// Searches a snapshot whose segments are sound with a query that was checked.
+pub(crate) fn search(
+    snapshot: &Snapshot,
+    query: &Query,
+    graph_min_vectors: usize,
+) -> Result<SearchResult, IndexError> {
+    let allowed = snapshot.documents.allowed(&query.filter).map(Arc::new);
+    let limit = query.candidates.max(query.k);
+    let mut plan = Plan {
+        vectors: "not asked".to_owned(),
+        keywords: "not asked".to_owned(),
+        allowed_documents: allowed.as_ref().map(|allowed| allowed.documents()),
+        degraded: snapshot.degraded(),
+    };
+    let dense_query = query.vector.as_ref().map(|vector| DenseQuery {
+        snapshot,
+        vector,
+        limit,
+        allowed: allowed.as_deref(),
+    });
+    let asks_dense = dense_query.filter(|_| query.mode != Mode::Keyword);
+    let run_dense = || {
+        let start = Instant::now();
+        let found = asks_dense.map(|dense| ask_vectors(&dense, query, graph_min_vectors));
+        (found, micros(start))
+    };
+    let run_keyword = || {
+        let start = Instant::now();
+        let found = (query.mode != Mode::Dense)
+            .then(|| ask_keywords(snapshot, query, limit, allowed.as_ref()))
+            .transpose();
+        (found, micros(start))
+    };
+    let ((dense, dense_us), (keyword, keyword_us)) = match pool() {
+        Some(pool) if asks_dense.is_some() && query.mode == Mode::Hybrid => {
+            pool.install(|| rayon::join(run_dense, run_keyword))
+        }
+        _ => (run_dense(), run_keyword()),
+    };
+    let mut dense_hits = Vec::new();
+    if let Some((hits, how)) = dense {
+        (dense_hits, plan.vectors) = (hits, how);
+    }
+    let mut keyword_hits = Vec::new();
+    if let Some((hits, how)) = keyword? {
+        (keyword_hits, plan.keywords) = (hits, how);
+    }
+    let hits = rank(query, dense_query.as_ref(), &dense_hits, &keyword_hits);
+    Ok(SearchResult {
+        hits,
+        plan,
+        seq: snapshot.seq,
+        dense_us,
+        keyword_us,
+    })
+}
+
+fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Chooses how vectors are searched, does it, and says what was done and why.
+fn ask_vectors(
+    dense: &DenseQuery<'_>,
+    query: &Query,
+    graph_min_vectors: usize,
+) -> (Vec<DenseHit>, String) {
+    let live = dense.snapshot.documents.vectors();
+    let passing = dense.allowed.map_or(live, Allowed::vectors);
+    let exact = |why: &str| {
+        let what = if dense.allowed.is_some() {
+            format!("scan of the {passing} vectors that the filter allows, of {live}: {why}")
+        } else {
+            format!("exact scan of {live} vectors: {why}")
+        };
+        (dense.exact(), what)
+    };
+    let graph = match (&dense.snapshot.graph, query.vector_search) {
+        (_, VectorSearch::Exact) => return exact("it was asked for"),
+        (None, VectorSearch::Graph) => return exact("a graph was asked for and none is built"),
+        (None, VectorSearch::Auto) if live < graph_min_vectors as u64 => {
+            return exact(&format!("the graph begins at {graph_min_vectors}"));
+        }
+        (None, VectorSearch::Auto) => return exact("the graph is not built yet"),
+        (Some(graph), VectorSearch::Graph) => graph,
+        (Some(graph), VectorSearch::Auto) => {
+            if passing < graph_min_vectors as u64 {
+                return exact(&format!("a graph is used from {graph_min_vectors} on"));
+            }
+            if passing * SELECTIVE <= live {
+                return exact("the filter is selective");
+            }
+            graph
+        }
+    };
+    match dense.graph(graph, query.ef) {
+        Some(hits) => {
+            let newer = dense.snapshot.rows_beyond_graph();
+            let what = format!(
+                "graph of {} vectors, and a scan of {newer} newer ones",
+                graph.len()
+            );
+            (hits, what)
+        }
+        None => exact("too much of what the graph gave is deleted or not allowed"),
+    }
+}
+
+fn ask_keywords(
+    snapshot: &Snapshot,
+    query: &Query,
+    limit: usize,
+    allowed: Option<&Arc<Allowed>>,
+) -> Result<(Vec<KeywordHit>, String), IndexError> {
+    let documents = &snapshot.documents;
+    let lags = snapshot.keyword.seq() < snapshot.seq;
+    let filter: Option<KeyFilter> = match allowed {
+        Some(allowed) => {
+            let allowed = Arc::clone(allowed);
+            Some(Arc::new(move |key| allowed.contains(key)))
+        }
+        // The index may still hold what was deleted.
+        None if lags => {
+            let documents = Arc::clone(documents);
+            Some(Arc::new(move |key| documents.get(key).is_some()))
+        }
+        None => None,
+    };
+    let found = snapshot
+        .keyword
+        .search(&query.text, documents.languages(), limit, filter)?;
+    let mut hits: Vec<KeywordHit> = found
+        .into_iter()
+        .filter_map(|(chunk, score)| {
+            let id = ChunkId {
+                document: documents.get(chunk.0)?.id,
+                ordinal: chunk.1,
+            };
+            Some(KeywordHit { chunk, id, score })
+        })
+        .collect();
+    hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    let languages = documents.languages().count();
+    let what = format!(
+        "BM25 over {} chunks in {languages} language{}",
+        documents.chunks(),
+        if languages == 1 { "" } else { "s" }
+    );
+    Ok((hits, what))
+}
+
+/// Orders what the lists gave and fills in what a hit says of itself.
+fn rank(
+    query: &Query,
+    dense_query: Option<&DenseQuery<'_>>,
+    dense: &[DenseHit],
+    keyword: &[KeywordHit],
+) -> Vec<Hit> {
+    let dense_list: Vec<_> = dense.iter().map(|hit| (hit.id, hit.score)).collect();
+    let keyword_list: Vec<_> = keyword.iter().map(|hit| (hit.id, hit.score)).collect();
+    let fused = match query.mode {
+        Mode::Hybrid => fuse(query.fusion, &dense_list, &keyword_list),
+        Mode::Dense => alone(&dense_list, |at| (Some(at), None)),
+        Mode::Keyword => alone(&keyword_list, |at| (None, Some(at))),
+    };
+    let fill = |one: Fused<ChunkId>| {
+        let keyword_hit = one.keyword.map(|at| &keyword[at]);
+        let computed = || dense_query?.chunk(keyword_hit?.chunk);
+        let dense_hit = one.dense.map(|at| dense[at].clone()).or_else(computed);
+        Hit {
+            id: one.item,
+            score: one.score,
+            dense_score: dense_hit.as_ref().map(|hit| hit.score),
+            dense_rank: one.dense.map(|at| at as u32 + 1),
+            keyword_score: keyword_hit.map(|hit| hit.score),
+            keyword_rank: one.keyword.map(|at| at as u32 + 1),
+            best_window: dense_hit.map(|hit| hit.window),
+        }
+    };
+    fused.into_iter().take(query.k).map(fill).collect()
+}
+
+/// One list as it is.
+fn alone(
+    list: &[(ChunkId, f32)],
+    places: impl Fn(usize) -> (Option<usize>, Option<usize>),
+) -> Vec<Fused<ChunkId>> {
+    list.iter()
+        .enumerate()
+        .map(|(at, &(item, score))| {
+            let (dense, keyword) = places(at);
+            Fused {
+                item,
+                score,
+                dense,
+                keyword,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,20 @@
+//! Tests of the index as its users see it: through `Collection` and the files it leaves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::wildcard_imports
+)]
+
+mod support;
+
+mod basics;
+mod concurrency;
+mod erasure;
+mod filters;
+mod graph;
+mod keywords;
+mod kill;
+mod measure;
+mod recovery;
+mod relevance;
