@@ -1,0 +1,102 @@
+//! The passages that an answer is made from, and the sentences in them.
+
+use faq_ingest::ByteRange;
+
+use super::relevance::{Part, Question, Threshold, relevance};
+use super::sentence::sentences;
+use crate::passage::Passage;
+
+/// A passage that passed the threshold.
+#[derive(Debug, Clone)]
+pub(super) struct Evidence {
+    pub(super) passage: Passage,
+    /// Calibrated relevance, 0 to 1.
+    pub(super) relevance: f32,
+    /// What is read of it, as a range of the canonical text.
+    pub(super) read: ByteRange,
+}
+
+impl Evidence {
+    /// The text that is read.
+    pub(super) fn text(&self) -> &str {
+        self.passage.slice(self.read)
+    }
+
+    /// The sentences that are read, as ranges of the canonical text.
+    pub(super) fn sentences(&self) -> Vec<ByteRange> {
+        sentences(self.text())
+            .into_iter()
+            .map(|s| ByteRange::new(self.read.start + s.start, self.read.start + s.end))
+            .collect()
+    }
+}
+
+/// The passages that pass, most relevant first, at most `most`; `asked` holds what was found for
+/// each part of the question. Of each passage, the window is read that holds most of the part:
+/// its best cosine, unless the words stand elsewhere.
+pub(super) fn select(
+    asked: &[(Part, Vec<Passage>)],
+    threshold: Threshold,
+    most: usize,
+) -> Vec<Evidence> {
+    let mut evidence: Vec<Evidence> = Vec::new();
+    for (part, hits) in asked {
+        for passage in hits {
+            let relevance = relevance(&part.question, passage);
+            if !threshold.passes(relevance, passage) {
+                continue;
+            }
+            let known = evidence
+                .iter()
+                .position(|e| e.passage.chunk_id == passage.chunk_id);
+            if known.is_some_and(|i| evidence[i].relevance >= relevance) {
+                continue;
+            }
+            let read = best_window(&part.question, passage);
+            let better = Evidence {
+                passage: passage.clone(),
+                relevance,
+                read,
+            };
+            match known {
+                Some(i) => evidence[i] = better,
+                None => evidence.push(better),
+            }
+        }
+    }
+    evidence.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
+    evidence.truncate(most);
+    // Neighbouring chunks overlap: what another passage reads already is not read twice.
+    let mut kept: Vec<Evidence> = Vec::with_capacity(evidence.len());
+    for candidate in evidence {
+        let twice = kept.iter().any(|k| {
+            k.passage.document_id == candidate.passage.document_id
+                && k.read.overlaps(candidate.read)
+                && shared(k.read, candidate.read) * 2 > candidate.read.len()
+        });
+        if !twice {
+            kept.push(candidate);
+        }
+    }
+    kept
+}
+
+fn shared(a: ByteRange, b: ByteRange) -> usize {
+    a.end.min(b.end).saturating_sub(a.start.max(b.start))
+}
+
+fn best_window(question: &Question, passage: &Passage) -> ByteRange {
+    let dense = passage.best_window.unwrap_or(passage.byte_range);
+    // The words of the question may stand in another window than the one that is nearest.
+    let by_words = passage
+        .windows
+        .iter()
+        .map(|w| (question.coverage(passage.slice(*w)), *w))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match by_words {
+        Some((coverage, window)) if coverage > question.coverage(passage.slice(dense)) + 0.34 => {
+            window
+        }
+        _ => dense,
+    }
+}

@@ -1,0 +1,184 @@
+//! Answers without a language model: the sentences that support them best, word for word.
+
+use faq_ingest::ByteRange;
+
+use super::evidence::Evidence;
+use super::relevance::Part;
+use crate::{Control, Embedder, Result, TextKind};
+
+/// Sentences that are compared with the question by their vectors.
+const CANDIDATES: usize = 48;
+
+/// Most sentences of an answer.
+const MOST_SENTENCES: usize = 3;
+
+/// Weight of the words that a sentence shares with the question, against 1 for its cosine.
+const WORDS: f32 = 0.35;
+
+/// Weight of its passage's relevance.
+const PASSAGE: f32 = 0.25;
+
+/// A further sentence must come this near to the best one's score.
+const NEAR: f32 = 0.72;
+
+/// Sentences with at least this cosine say the same.
+const SAME: f32 = 0.95;
+
+/// Bytes that a sentence and what leans on it have at most.
+const LONGEST_UNIT: usize = 320;
+
+/// A sentence of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Support {
+    /// Which of the passages it stands in.
+    pub(super) evidence: usize,
+    /// Where it stands in the canonical text.
+    pub(super) range: ByteRange,
+}
+
+/// A sentence that may be part of the answer.
+struct Candidate {
+    support: Support,
+    /// How well it answers each part of the question.
+    scores: Vec<f32>,
+    vector: Vec<f32>,
+}
+
+/// The best supporting sentences: the passage with the best one first, and within a passage in
+/// its own order. Empty where no sentence says anything. `parts` begins with the whole question.
+pub(super) fn support(
+    parts: &[Part],
+    evidence: &[Evidence],
+    embedder: &dyn Embedder,
+    control: &Control,
+) -> Result<Vec<Support>> {
+    let mut candidates = candidates(parts, evidence);
+    let texts: Vec<&str> = candidates
+        .iter()
+        .map(|c| evidence[c.support.evidence].passage.slice(c.support.range))
+        .collect();
+    let vectors = embedder.embed(&texts, TextKind::Query, control)?;
+    for (candidate, vector) in candidates.iter_mut().zip(vectors) {
+        for (score, part) in candidate.scores.iter_mut().zip(parts) {
+            *score += dot(&vector, &part.vector);
+        }
+        candidate.vector = vector;
+    }
+    let mut chosen: Vec<usize> = Vec::new();
+    let by_whole = ranked(&candidates, 0);
+    let Some(&best) = by_whole.first() else {
+        return Ok(Vec::new());
+    };
+    let near = NEAR * candidates[best].scores[0];
+    let is_new = |chosen: &[usize], i: usize| {
+        chosen
+            .iter()
+            .all(|&c| dot(&candidates[c].vector, &candidates[i].vector) < SAME)
+    };
+    // The row above the one that was asked for looks much like it, and answers another question.
+    let text = |i: usize| {
+        let Support {
+            evidence: from,
+            range,
+        } = candidates[i].support;
+        evidence[from].passage.slice(range)
+    };
+    let words = |i: usize| parts[0].question.coverage(text(i));
+    let is_worse_row = |i: usize| text(i).contains(" | ") && words(i) < words(best);
+    for i in by_whole {
+        if chosen.len() == MOST_SENTENCES || candidates[i].scores[0] < near {
+            break;
+        }
+        if is_new(&chosen, i) && !is_worse_row(i) {
+            chosen.push(i);
+        }
+    }
+    for part in 1..parts.len() {
+        if let Some(&i) = ranked(&candidates, part).first()
+            && candidates[i].scores[part] >= near
+            && is_new(&chosen, i)
+        {
+            chosen.push(i);
+        }
+    }
+    let mut support: Vec<Support> = chosen.into_iter().map(|i| candidates[i].support).collect();
+    let first: Vec<usize> = support.iter().map(|s| s.evidence).collect();
+    support.sort_by_key(|s| (first.iter().position(|e| *e == s.evidence), s.range.start));
+    Ok(support)
+}
+
+/// The sentences that share most with the question, scored by their words and passages alone.
+fn candidates(parts: &[Part], evidence: &[Evidence]) -> Vec<Candidate> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (i, from) in evidence.iter().enumerate() {
+        for range in units(from) {
+            let text = from.passage.slice(range);
+            if says_something(text, from) {
+                let scores = parts
+                    .iter()
+                    .map(|p| WORDS * p.question.coverage(text) + PASSAGE * from.relevance)
+                    .collect();
+                let support = Support { evidence: i, range };
+                candidates.push(Candidate {
+                    support,
+                    scores,
+                    vector: Vec::new(),
+                });
+            }
+        }
+    }
+    let best = |c: &Candidate| c.scores.iter().copied().fold(0.0, f32::max);
+    candidates.sort_by(|a, b| best(b).total_cmp(&best(a)));
+    candidates.truncate(CANDIDATES);
+    candidates
+}
+
+/// Sentences, each with the ones after it that cannot be understood without it: "They lapse in
+/// March." says nothing alone.
+fn units(evidence: &Evidence) -> Vec<ByteRange> {
+    const BEGINNINGS: [&str; 12] = [
+        "It ", "They ", "This ", "These ", "Those ", "He ", "She ", "Its ", "Their ", "His ",
+        "Her ", "There ",
+    ];
+    let mut units: Vec<ByteRange> = Vec::new();
+    for range in evidence.sentences() {
+        let text = evidence.passage.slice(range);
+        let leans = BEGINNINGS.iter().any(|b| text.starts_with(b));
+        match units.last_mut() {
+            Some(unit) if leans && range.end - unit.start <= LONGEST_UNIT => {
+                let between = ByteRange::new(unit.end, range.start);
+                if evidence.passage.slice(between).contains('\n') {
+                    units.push(range);
+                } else {
+                    unit.end = range.end;
+                }
+            }
+            _ => units.push(range),
+        }
+    }
+    units
+}
+
+fn ranked(candidates: &[Candidate], part: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..candidates.len()).collect();
+    order.sort_by(|&a, &b| candidates[b].scores[part].total_cmp(&candidates[a].scores[part]));
+    order
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// A heading, the head of a table, a question or a scrap of three words is no answer; a row
+/// or an item may be.
+fn says_something(sentence: &str, evidence: &Evidence) -> bool {
+    let words = sentence.split_whitespace().count();
+    let is_heading = evidence
+        .passage
+        .heading
+        .as_deref()
+        .is_some_and(|path| path.split(" > ").any(|h| h.trim() == sentence.trim()));
+    let is_table_head = sentence.contains(" | ") && !sentence.contains(": ");
+    let is_question = sentence.trim_end_matches(['"', '”', '\'']).ends_with('?');
+    !is_heading && !is_table_head && !is_question && (words >= 4 || sentence.contains(": "))
+}

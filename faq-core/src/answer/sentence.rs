@@ -1,0 +1,111 @@
+//! Sentences of a text, as byte ranges.
+
+use faq_ingest::ByteRange;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Words before a full stop that do not end a sentence.
+const ABBREVIATIONS: [&str; 28] = [
+    "e.g", "i.e", "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "no", "fig", "sec", "ch",
+    "vol", "inc", "ltd", "co", "approx", "dept", "est", "jan", "feb", "aug", "sept", "oct", "nov",
+    "dec",
+];
+
+/// Sentences of `text` in order, trimmed, none blank. Boundaries follow Unicode's annex 29,
+/// except after abbreviations and initials; a line break in running text ends no sentence,
+/// a blank line and a line of a list or table does.
+pub(crate) fn sentences(text: &str) -> Vec<ByteRange> {
+    let mut found: Vec<ByteRange> = Vec::new();
+    let mut line_start = 0;
+    for line in text.split_inclusive('\n') {
+        split_line(text, line_start, line, &mut found);
+        line_start += line.len();
+    }
+    found
+}
+
+fn split_line(text: &str, offset: usize, line: &str, found: &mut Vec<ByteRange>) {
+    let mut start: Option<usize> = None;
+    for (at, piece) in line.split_sentence_bound_indices() {
+        let from = *start.get_or_insert(offset + at);
+        let end = offset + at + piece.len();
+        let rest = &line[at + piece.len()..];
+        if goes_on(&text[from..end], rest) {
+            continue;
+        }
+        push(text, from, end, found);
+        start = None;
+    }
+    if let Some(from) = start {
+        push(text, from, offset + line.len(), found);
+    }
+}
+
+/// Whether what looks like a sentence's end is not one.
+fn goes_on(sentence: &str, rest: &str) -> bool {
+    if rest.trim().is_empty() {
+        return false;
+    }
+    let Some(head) = sentence.trim_end().strip_suffix('.') else {
+        return false;
+    };
+    let word = head
+        .rsplit(|c: char| c.is_whitespace() || c == '(')
+        .next()
+        .unwrap_or_default();
+    let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
+    // A number and a stop at the very start is the number of a list item.
+    let item = word.len() == head.trim_start().len() && word.chars().all(|c| c.is_ascii_digit());
+    initial || item || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+}
+
+fn push(text: &str, from: usize, to: usize, found: &mut Vec<ByteRange>) {
+    let piece = &text[from..to];
+    let start = from + (piece.len() - piece.trim_start().len());
+    let end = start + piece.trim().len();
+    if text[start..end].chars().any(char::is_alphanumeric) {
+        found.push(ByteRange::new(start, end));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<&str> {
+        sentences(text)
+            .into_iter()
+            .filter_map(|r| r.slice(text))
+            .collect()
+    }
+
+    #[test]
+    fn splits_running_text() {
+        assert_eq!(
+            split("Dr. Smith pays 3.50 EUR, e.g. for tea. Is it much? No!\n\nA new block"),
+            [
+                "Dr. Smith pays 3.50 EUR, e.g. for tea.",
+                "Is it much?",
+                "No!",
+                "A new block"
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_of_lists_and_tables_stand_alone() {
+        assert_eq!(
+            split("1. First item. More.\n- second\nCity: Oslo | Rate: 80\n***\n"),
+            [
+                "1. First item.",
+                "More.",
+                "- second",
+                "City: Oslo | Rate: 80"
+            ]
+        );
+    }
+
+    #[test]
+    fn scripts_without_spaces_are_split_too() {
+        assert_eq!(split("今日は。明日も。"), ["今日は。", "明日も。"]);
+    }
+}

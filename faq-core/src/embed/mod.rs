@@ -1,0 +1,97 @@
+//! Texts into vectors: the seam, and the BERT encoders behind it.
+//!
+//! An [`Embedder`] knows nothing of documents or chunks; the ingest decides what it is given,
+//! so that nothing is cut off unseen.
+
+mod bert;
+mod encoder;
+mod error;
+mod kernels;
+mod pooling;
+mod tokens;
+
+pub use bert::BertEmbedder;
+pub use error::EmbedError;
+
+use faq_ingest::ByteRange;
+
+use crate::Control;
+
+/// What a text is to the model; some models ask for another prefix for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextKind {
+    /// A question or search. It is embedded before any passages that wait.
+    Query,
+    /// A piece of a document.
+    Passage,
+}
+
+/// A model that turns texts into vectors.
+///
+/// ```
+/// use faq_core::{ByteRange, Control, EmbedError, Embedder, TextKind};
+///
+/// /// Counts vowels. No good at search, but a whole embedder.
+/// struct Vowels;
+///
+/// impl Embedder for Vowels {
+///     fn name(&self) -> &str { "vowels" }
+///     fn fingerprint(&self) -> String { "vowels-1".into() }
+///     fn dim(&self) -> usize { 5 }
+///     fn window_tokens(&self) -> usize { 128 }
+///     fn token_offsets(&self, text: &str) -> Result<Vec<ByteRange>, EmbedError> {
+///         Ok(text.char_indices().map(|(i, c)| ByteRange::new(i, i + c.len_utf8())).collect())
+///     }
+///     fn embed(&self, texts: &[&str], _: TextKind, _: &Control) -> Result<Vec<Vec<f32>>, EmbedError> {
+///         Ok(texts.iter().map(|t| {
+///             let v: Vec<f32> = "aeiou".chars().map(|v| 1.0 + t.matches(v).count() as f32).collect();
+///             let norm = v.iter().map(|x| x * x).sum::<f32>().sqrt();
+///             v.into_iter().map(|x| x / norm).collect()
+///         }).collect())
+///     }
+/// }
+/// # let v = Vowels.embed(&["banana"], TextKind::Query, &Control::new())?;
+/// # assert_eq!(v[0].len(), Vowels.dim());
+/// # Ok::<(), EmbedError>(())
+/// ```
+pub trait Embedder: Send + Sync {
+    /// Name for people.
+    fn name(&self) -> &str;
+
+    /// What makes two vectors comparable: model, weights, precision, pooling and window.
+    /// Collections remember it and refuse another.
+    fn fingerprint(&self) -> String;
+
+    /// Length of a vector.
+    fn dim(&self) -> usize;
+
+    /// Content tokens that the model reads of one text; 254 for all-MiniLM-L6-v2.
+    fn window_tokens(&self) -> usize;
+
+    /// Content tokens of `text` as ascending byte ranges, nothing cut off.
+    ///
+    /// # Errors
+    /// Where the tokenizer fails.
+    fn token_offsets(&self, text: &str) -> Result<Vec<ByteRange>, EmbedError>;
+
+    /// Vectors of `texts` in their order, each `[dim]` and L2-normalised. A text of more than
+    /// [`window_tokens`](Self::window_tokens) is read up to there.
+    ///
+    /// # Errors
+    /// [`EmbedError::Interrupted`] when `control` says so, and the model's own errors.
+    fn embed(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        control: &Control,
+    ) -> Result<Vec<Vec<f32>>, EmbedError>;
+}
+
+/// Lends an embedder's tokenizer to the chunker.
+pub(crate) struct EmbedderTokens<'a>(pub(crate) &'a dyn Embedder);
+
+impl faq_ingest::TokenOffsets for EmbedderTokens<'_> {
+    fn token_offsets(&self, text: &str) -> Result<Vec<ByteRange>, String> {
+        self.0.token_offsets(text).map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,65 @@
+//! Why text could not be generated.
+
+use std::path::PathBuf;
+
+use crate::Interrupted;
+
+/// Why a model could not be loaded, or could not write.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// The model file could not be read.
+    #[error("cannot read the model {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is no GGUF, is truncated, or contradicts itself.
+    #[error("the model {path} is damaged or no GGUF file: {detail}; fetch it again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        detail: String,
+    },
+    /// The file is a GGUF, but not of a kind that can be run.
+    #[error("the model {path} cannot be run: {detail}")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Which architecture, tokenizer or template is unknown.
+        detail: String,
+    },
+    /// The prompt does not fit the model's context.
+    #[error("the prompt has {tokens} tokens, and the model's context holds {context}")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens the context holds.
+        context: usize,
+    },
+    /// The chat template failed.
+    #[error("the model's chat template failed: {0}")]
+    Template(String),
+    /// The tokenizer failed.
+    #[error("the model's tokenizer failed: {0}")]
+    Tokenizer(String),
+    /// The forward pass failed.
+    #[error("the model failed: {0}")]
+    Model(String),
+    /// A remote endpoint failed.
+    #[error("the endpoint {url} failed: {detail}")]
+    Remote {
+        /// The endpoint, without credentials.
+        url: String,
+        /// What it said, or why it could not be reached.
+        detail: String,
+        /// Whether the same call may succeed later.
+        retryable: bool,
+    },
+    /// The caller stopped it.
+    #[error("generation stopped: {0}")]
+    Interrupted(#[from] Interrupted),
+}

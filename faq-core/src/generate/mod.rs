@@ -1,0 +1,179 @@
+//! Text from a language model: the seam, and the models behind it.
+//!
+//! A [`Generator`] turns a conversation into a stream of text. It knows nothing of
+//! collections, sources or citations; `answer` does.
+
+mod attention;
+mod blocks;
+mod decoder;
+mod error;
+mod gguf;
+mod local;
+#[cfg(feature = "remote")]
+mod remote;
+mod sampler;
+mod scripted;
+mod slot;
+mod stream;
+mod template;
+mod tokenizer;
+
+pub use error::GenerateError;
+pub use local::{LocalModel, LocalOptions};
+#[cfg(feature = "remote")]
+pub use remote::{RemoteApi, RemoteModel, RemoteOptions};
+pub use scripted::ScriptedModel;
+
+use std::ops::ControlFlow;
+
+use crate::Control;
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Instructions to the model.
+    System,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+impl Role {
+    /// `system`, `user` or `assistant`, as chat templates name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+impl Message {
+    /// A turn.
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+        }
+    }
+}
+
+/// How to generate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// Most tokens to write. Default 256.
+    pub max_tokens: usize,
+    /// 0 takes the likeliest token each time. Default 0.
+    pub temperature: f64,
+    /// Nucleus to sample from, 0 to 1; 1 is everything. Default 1.
+    pub top_p: f64,
+    /// Seed of the sampling, so that a run can be repeated. Default 0.
+    pub seed: u64,
+    /// Texts that end the generation; they are not part of it.
+    pub stop: Vec<String>,
+    /// Number of leading messages that are the same from call to call (system prompt and
+    /// worked examples). A local model keeps its state after them and does not read them again.
+    pub fixed_messages: usize,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            max_tokens: 256,
+            temperature: 0.0,
+            top_p: 1.0,
+            seed: 0,
+            stop: Vec::new(),
+            fixed_messages: 0,
+        }
+    }
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The model ended its turn, or a stop text came.
+    End,
+    /// `max_tokens` were written, or the model's context is full.
+    Length,
+    /// The sink asked to stop.
+    Sink,
+}
+
+/// What a generation came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// The whole text; equal to the joined pieces that the sink got.
+    pub text: String,
+    /// Tokens read, those kept from an earlier call included.
+    pub prompt_tokens: usize,
+    /// Tokens written.
+    pub completion_tokens: usize,
+    /// Time until the first token was chosen, in milliseconds.
+    pub first_token_ms: u64,
+    /// Why it ended.
+    pub stop: StopReason,
+}
+
+/// A language model that continues a conversation.
+///
+/// Calls from several threads wait for each other where the model can serve one at a time.
+pub trait Generator: Send + Sync {
+    /// Name of the model, as shown with an answer.
+    fn name(&self) -> &str;
+
+    /// Tokens that the model's context holds.
+    fn context_tokens(&self) -> usize;
+
+    /// Tokens of a text, without special tokens; an estimate where the model is remote.
+    ///
+    /// # Errors
+    /// Where the tokenizer fails.
+    fn count_tokens(&self, text: &str) -> Result<usize, GenerateError>;
+
+    /// Continues `messages` with the assistant's turn. Each finished piece of text goes to
+    /// `sink` as it comes, always whole characters; `ControlFlow::Break` ends the generation.
+    ///
+    /// # Errors
+    /// [`GenerateError::Interrupted`] when `control` says so, [`GenerateError::PromptTooLong`],
+    /// and the model's own errors.
+    fn generate(
+        &self,
+        messages: &[Message],
+        options: &GenerateOptions,
+        control: &Control,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerateError>;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::PathBuf;
+
+    use crate::ModelStore;
+
+    pub(super) const SMOLLM2: &str = "smollm2-135m-instruct";
+    pub(super) const QWEN05: &str = "qwen2.5-coder-0.5b-instruct";
+
+    /// A model for a test; SmolLM2 must be there, the others need not.
+    pub(super) fn model_file(name: &str) -> Option<PathBuf> {
+        let found = ModelStore::default().offline(true).generation(name);
+        assert!(
+            found.is_ok() || name != SMOLLM2,
+            "run scripts/fetch-models: {found:?}"
+        );
+        found.ok()
+    }
+}

@@ -1,0 +1,131 @@
+//! A thing that one caller at a time uses, where the others' wait can be called off.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::{Control, Interrupted};
+
+/// How often a waiting caller looks at its cancel token and its deadline.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Holds a `T`, or nothing while a caller has it.
+#[derive(Debug)]
+pub(super) struct Slot<T> {
+    content: Mutex<Option<T>>,
+    returned: Condvar,
+}
+
+/// The content of a slot, which goes back when this is dropped, by a panic as well.
+pub(super) struct Taken<'a, T> {
+    slot: &'a Slot<T>,
+    content: Option<T>,
+}
+
+impl<T> Slot<T> {
+    pub(super) fn new(content: T) -> Self {
+        Self {
+            content: Mutex::new(Some(content)),
+            returned: Condvar::new(),
+        }
+    }
+
+    /// Waits for the content as long as `control` allows.
+    pub(super) fn take(&self, control: &Control) -> Result<Taken<'_, T>, Interrupted> {
+        let mut content = self.lock();
+        loop {
+            control.check()?;
+            if let Some(content) = content.take() {
+                return Ok(Taken {
+                    slot: self,
+                    content: Some(content),
+                });
+            }
+            content = self
+                .returned
+                .wait_timeout(content, LOOK)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// Nothing that can panic runs under the lock, so a poisoned one holds a good value.
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    #[allow(clippy::expect_used, reason = "only `drop` takes the content")]
+    fn deref(&self) -> &T {
+        self.content
+            .as_ref()
+            .expect("the content is here until the drop")
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    #[allow(clippy::expect_used, reason = "only `drop` takes the content")]
+    fn deref_mut(&mut self) -> &mut T {
+        self.content
+            .as_mut()
+            .expect("the content is here until the drop")
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        *self.slot.lock() = self.content.take();
+        self.slot.returned.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::Slot;
+    use crate::{Control, Interrupted};
+
+    #[test]
+    fn callers_take_turns() {
+        let slot = Slot::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        *slot.take(&Control::new()).unwrap() += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*slot.take(&Control::new()).unwrap(), 400);
+    }
+
+    #[test]
+    fn a_wait_can_be_called_off() {
+        let slot = Slot::new(());
+        let held = slot.take(&Control::new()).unwrap();
+        let hurried = Control::new().with_timeout(Duration::from_millis(1));
+        assert_eq!(slot.take(&hurried).err(), Some(Interrupted::Deadline));
+        let cancelled = Control::new();
+        cancelled.cancel.cancel();
+        assert_eq!(slot.take(&cancelled).err(), Some(Interrupted::Cancelled));
+        drop(held);
+        assert!(slot.take(&Control::new()).is_ok());
+    }
+
+    #[test]
+    fn a_panic_gives_the_content_back() {
+        let slot = Slot::new(5);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _held = slot.take(&Control::new()).unwrap();
+            panic!("on purpose");
+        }));
+        assert!(result.is_err());
+        assert_eq!(*slot.take(&Control::new()).unwrap(), 5);
+    }
+}

@@ -1,0 +1,69 @@
+//! The faq engine: a folder of documents in, cited answers out, in one process.
+//!
+//! An [`Engine`] opens a data directory and hands out [`Collection`]s. A collection ingests
+//! documents, searches them, and answers questions from them. Nothing here needs a network,
+//! an async runtime or another process.
+//!
+//! ```no_run
+//! use faq_core::{AskOptions, Control, Engine, IngestOptions};
+//!
+//! let handbook = Engine::open("faq-data")?.collection("handbook")?;
+//! handbook.ingest(&["docs".into()], &IngestOptions::default(), &Control::new(), &mut |_| {})?;
+//! let answer = handbook.ask("Who approves travel?", &AskOptions::default(), &Control::new(), &mut |_| {})?;
+//! println!("{}", answer.answer);
+//! for source in &answer.sources {
+//!     println!("{} {:?}: {}", source.filename, source.page, source.text);
+//! }
+//! # Ok::<(), faq_core::Error>(())
+//! ```
+
+mod answer;
+mod collection;
+mod control;
+mod embed;
+mod engine;
+mod error;
+pub mod generate;
+mod ingest;
+mod models;
+mod passage;
+mod search;
+mod windows;
+
+pub use answer::{
+    AbstainReason, Answer, AnswerEvent, AnswerSource, AnswerTimings, Answerer, AskOptions,
+    Threshold, Usage,
+};
+pub use collection::{Collection, DocumentContent};
+pub use control::{CancelToken, Control, Interrupted};
+pub use embed::{BertEmbedder, EmbedError, Embedder, TextKind};
+pub use engine::{DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine, EngineConfig};
+pub use error::{Error, Result};
+pub use faq_index::{
+    CollectionStats, CompactReceipt, Deleted, DocumentId, DocumentInfo, Filter, Fusion, IndexError,
+    Mode, Plan, StoredChunk, VectorSearch, WriteReceipt,
+};
+pub use faq_ingest::{
+    Block, BlockKind, ByteRange, Chunk, ChunkConfig, ChunkError, Document, Format, Limits, Page,
+    ParseError, ParseOptions, Utf16Range, Warning,
+};
+pub use ingest::{
+    Chunked, Embedded, Failure, IngestOptions, IngestReport, Parsed, Progress, ReindexReport,
+    Source, Stage, StageSeconds, document_id,
+};
+pub use models::{
+    DownloadProgress, KnownFile, KnownModel, ModelEntry, ModelError, ModelKind, ModelStore,
+};
+pub use passage::{Passage, SearchResponse, SearchTimings};
+pub use search::{MAX_QUESTION_BYTES, SearchOptions};
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+            let _ = write!(out, "{b:02x}");
+            out
+        })
+}

@@ -1,0 +1,104 @@
+//! What a search returns: passages, each with the reasons why it came back.
+
+use faq_index::{DocumentId, Plan, StoredChunk};
+use faq_ingest::ByteRange;
+use serde::Serialize;
+
+/// A chunk that answers a search.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Passage {
+    /// The document.
+    pub document_id: DocumentId,
+    /// `{document_id}_{chunk_index}`.
+    pub chunk_id: String,
+    /// Position of the chunk in its document, from 0.
+    pub chunk_index: u32,
+    /// File name of the document.
+    pub filename: String,
+    /// Title of the document, where it has one.
+    pub title: Option<String>,
+    /// Page on which the chunk begins, from 1, where there are pages.
+    pub page: Option<u32>,
+    /// The headings above the chunk, joined by ` > `.
+    pub heading: Option<String>,
+    /// Text of the chunk.
+    pub text: String,
+    /// Where the text stands in the document's canonical text.
+    pub byte_range: ByteRange,
+    /// Score that the list is ordered by.
+    pub score: f32,
+    /// Cosine of the chunk's best window and the question, -1 to 1.
+    pub dense_score: Option<f32>,
+    /// BM25 score.
+    pub keyword_score: Option<f32>,
+    /// Rank among the vectors, from 1.
+    pub dense_rank: Option<u32>,
+    /// Rank among the keywords, from 1.
+    pub keyword_rank: Option<u32>,
+    /// The window with the best cosine, where it stands in the canonical text.
+    pub best_window: Option<ByteRange>,
+    /// All embedded windows of the chunk.
+    #[serde(skip)]
+    pub windows: Vec<ByteRange>,
+}
+
+impl Passage {
+    pub(crate) fn new(hit: &faq_index::Hit, chunk: StoredChunk) -> Self {
+        Self {
+            document_id: hit.id.document,
+            chunk_id: hit.id.to_string(),
+            chunk_index: hit.id.ordinal,
+            filename: chunk.filename,
+            title: chunk.title,
+            page: chunk.pages.map(|(first, _)| first),
+            heading: heading(&chunk.heading_path),
+            text: chunk.text,
+            byte_range: chunk.range.into(),
+            score: hit.score,
+            dense_score: hit.dense_score,
+            keyword_score: hit.keyword_score,
+            dense_rank: hit.dense_rank,
+            keyword_rank: hit.keyword_rank,
+            best_window: hit.best_window.clone().map(ByteRange::from),
+            windows: chunk.windows.into_iter().map(ByteRange::from).collect(),
+        }
+    }
+
+    /// The part of the passage's text that stands at `range` of the canonical text.
+    pub(crate) fn slice(&self, range: ByteRange) -> &str {
+        let from = range.start.saturating_sub(self.byte_range.start);
+        let to = range.end.saturating_sub(self.byte_range.start);
+        self.text.get(from..to).unwrap_or_default()
+    }
+}
+
+/// A heading path as one line.
+pub(crate) fn heading(path: &[String]) -> Option<String> {
+    (!path.is_empty()).then(|| path.join(" > "))
+}
+
+/// What a search found, and how.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchResponse {
+    /// Passages, best first.
+    pub hits: Vec<Passage>,
+    /// How the search was carried out.
+    pub plan: Plan,
+    /// Sequence number of the state that was searched.
+    pub seq: u64,
+    /// Where the time went.
+    pub timings_ms: SearchTimings,
+}
+
+/// Where a search's time went, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct SearchTimings {
+    /// The question's embedding.
+    pub embed: f64,
+    /// The vectors.
+    pub dense: f64,
+    /// The keywords.
+    pub keyword: f64,
+    /// Everything together.
+    pub total: f64,
+}

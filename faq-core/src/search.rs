@@ -1,0 +1,142 @@
+//! A question into ranked passages.
+
+use std::time::Instant;
+
+use faq_index::{Filter, Fusion, Mode, Query, VectorSearch};
+
+use crate::passage::{Passage, SearchResponse, SearchTimings};
+use crate::{Collection, Control, Error, Result, TextKind};
+
+/// Longest question, in bytes. A model reads some 1,000 of them; nobody types more than this.
+pub const MAX_QUESTION_BYTES: usize = 8 * 1024;
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchOptions {
+    /// Most passages to return. Default 10.
+    pub k: usize,
+    /// Which lists are asked. Default hybrid.
+    pub mode: Mode,
+    /// How the two lists become one. Default reciprocal rank fusion.
+    pub fusion: Fusion,
+    /// How vectors are searched. Default: the collection decides.
+    pub vector_search: VectorSearch,
+    /// Entries taken from each list before fusing. Default 100.
+    pub candidates: usize,
+    /// Which documents may come back. Default all.
+    pub filter: Filter,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        let Query {
+            k,
+            mode,
+            candidates,
+            fusion,
+            vector_search,
+            filter,
+            ..
+        } = Query::new("", None);
+        Self {
+            k,
+            mode,
+            fusion,
+            vector_search,
+            candidates,
+            filter,
+        }
+    }
+}
+
+impl Collection {
+    /// Ranked passages for a question. Keyword mode needs no model.
+    ///
+    /// # Errors
+    /// [`Error::EmptyQuestion`], [`Error::QuestionTooLong`], [`Error::Index`] for a `k` of 0
+    /// or another embedder than the collection's, [`Error::Model`], [`Error::Embed`].
+    pub fn search(
+        &self,
+        question: &str,
+        options: &SearchOptions,
+        control: &Control,
+    ) -> Result<SearchResponse> {
+        self.search_with(question, options, control)
+            .map(|(response, _)| response)
+    }
+
+    /// The same, and the question's vector where one was made.
+    pub(crate) fn search_with(
+        &self,
+        question: &str,
+        options: &SearchOptions,
+        control: &Control,
+    ) -> Result<(SearchResponse, Option<Vec<f32>>)> {
+        let started = Instant::now();
+        check_question(question)?;
+        control.check()?;
+        let vector = match options.mode {
+            Mode::Keyword => None,
+            Mode::Hybrid | Mode::Dense => {
+                let embedder = self.embedder()?;
+                self.check_embedder(&*embedder)?;
+                embedder.embed(&[question], TextKind::Query, control)?.pop()
+            }
+        };
+        let embed = milliseconds(started);
+        let result = self.index().search(&Query {
+            text: question.to_owned(),
+            vector: vector.clone(),
+            mode: options.mode,
+            k: options.k,
+            candidates: options.candidates,
+            fusion: options.fusion,
+            vector_search: options.vector_search,
+            ef: None,
+            filter: options.filter.clone(),
+        })?;
+        let ids: Vec<_> = result.hits.iter().map(|hit| hit.id).collect();
+        let mut chunks = self.index().chunks(&ids)?.into_iter().peekable();
+        let hits = result
+            .hits
+            .iter()
+            .filter_map(|hit| {
+                // A chunk that was deleted between the search and now is left out.
+                let chunk = chunks.next_if(|chunk| chunk.id == hit.id)?;
+                Some(Passage::new(hit, chunk))
+            })
+            .collect();
+        let timings_ms = SearchTimings {
+            embed,
+            dense: result.dense_us as f64 / 1e3,
+            keyword: result.keyword_us as f64 / 1e3,
+            total: milliseconds(started),
+        };
+        Ok((
+            SearchResponse {
+                hits,
+                plan: result.plan,
+                seq: result.seq,
+                timings_ms,
+            },
+            vector,
+        ))
+    }
+}
+
+pub(crate) fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
+
+fn check_question(question: &str) -> Result<()> {
+    if question.len() > MAX_QUESTION_BYTES {
+        return Err(Error::QuestionTooLong {
+            bytes: question.len(),
+            allowed: MAX_QUESTION_BYTES,
+        });
+    }
+    if !question.chars().any(char::is_alphanumeric) {
+        return Err(Error::EmptyQuestion);
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Integration tests of the engine, on the real models.
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+mod answering;
+mod embedding;
+mod engine;
+mod generate;
+mod support;
