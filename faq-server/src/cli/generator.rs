@@ -1,0 +1,150 @@
+//! Who writes the answer: no model, a local one, or an endpoint.
+
+use std::sync::Arc;
+
+use faq_core::generate::{RemoteApi, RemoteModel, RemoteOptions};
+use faq_core::{Answerer, AskOptions, Engine};
+
+use super::args::GeneratorArgs;
+use super::error::{CliError, Result};
+
+/// The generator that needs no model.
+const EXTRACTIVE: &str = "extractive";
+
+impl GeneratorArgs {
+    /// Options with the generator that the flags name, else `default`. A local model is
+    /// loaded here; an endpoint hears nothing yet.
+    pub(super) fn options(&self, engine: &Engine, default: &str) -> Result<AskOptions> {
+        let name = self.generator.as_deref().unwrap_or(default).trim();
+        let answerer = match place(name, self.model.as_deref(), var("OLLAMA_URL"))? {
+            Place::Nowhere => Answerer::Extractive,
+            Place::Here(model) => Answerer::Model(engine.generator(model)?),
+            Place::There(mut options) => {
+                if options.api == RemoteApi::OpenAi {
+                    options.key = var("OPENAI_API_KEY");
+                }
+                Answerer::Model(Arc::new(RemoteModel::new(options)))
+            }
+        };
+        let mut options = AskOptions {
+            answerer,
+            ..AskOptions::default()
+        };
+        if let Some(tokens) = self.max_tokens {
+            options.generate.max_tokens = tokens;
+        }
+        if let Some(temperature) = self.temperature {
+            options.generate.temperature = temperature;
+        }
+        Ok(options)
+    }
+}
+
+/// Where a generator runs.
+#[derive(Debug, PartialEq)]
+enum Place<'a> {
+    /// No model at all.
+    Nowhere,
+    /// A local model, by name or path.
+    Here(&'a str),
+    /// An endpoint.
+    There(RemoteOptions),
+}
+
+/// Understands a generator's name. `name:tag`, as Ollama names models, means Ollama where its
+/// address is known.
+fn place<'a>(name: &'a str, model: Option<&str>, ollama: Option<String>) -> Result<Place<'a>> {
+    let is_url = name.starts_with("http://") || name.starts_with("https://");
+    if is_url {
+        let model = model.filter(|m| !m.trim().is_empty()).ok_or_else(|| {
+            CliError::usage(format!(
+                "{name} may serve several models; say which with --model NAME"
+            ))
+        })?;
+        return Ok(Place::There(RemoteOptions::new(api(name), name, model)));
+    }
+    if model.is_some() {
+        return Err(CliError::usage(
+            "--model names the model of an endpoint, and --generator is no URL; \
+             name a local model with --generator alone",
+        ));
+    }
+    match (name, ollama) {
+        ("", _) => Err(CliError::usage(
+            "--generator is empty; give extractive, a model or a URL",
+        )),
+        (EXTRACTIVE, _) => Ok(Place::Nowhere),
+        (tagged, Some(url)) if tagged.contains(':') && !tagged.contains(['/', '\\']) => Ok(
+            Place::There(RemoteOptions::new(RemoteApi::Ollama, url, tagged)),
+        ),
+        (local, _) => Ok(Place::Here(local)),
+    }
+}
+
+/// Ollama is known by its port or its path; its OpenAI-compatible path counts as that.
+fn api(url: &str) -> RemoteApi {
+    let url = url.trim_end_matches('/');
+    let address = url.split("//").nth(1).unwrap_or_default();
+    let (host, path) = address.split_once('/').unwrap_or((address, ""));
+    if path.starts_with("api") || (host.ends_with(":11434") && path.is_empty()) {
+        RemoteApi::Ollama
+    } else {
+        RemoteApi::OpenAi
+    }
+}
+
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn api_of(name: &str, model: Option<&str>, ollama: Option<&str>) -> Option<RemoteApi> {
+        match place(name, model, ollama.map(str::to_owned)).unwrap() {
+            Place::There(options) => Some(options.api),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn names_are_understood() {
+        assert_eq!(place("extractive", None, None).unwrap(), Place::Nowhere);
+        assert_eq!(place("qwen", None, None).unwrap(), Place::Here("qwen"));
+        assert_eq!(place("a:b", None, None).unwrap(), Place::Here("a:b"));
+        let ollama = Some("http://gpu:11434");
+        assert_eq!(api_of("llama3.1:8b", None, ollama), Some(RemoteApi::Ollama));
+        assert_eq!(api_of("models/a:b.gguf", None, ollama), None);
+    }
+
+    #[test]
+    fn an_endpoint_is_told_by_its_address() {
+        for (url, api) in [
+            ("http://localhost:11434", RemoteApi::Ollama),
+            ("http://localhost:11434/", RemoteApi::Ollama),
+            ("https://example.org/api/chat", RemoteApi::Ollama),
+            ("http://localhost:11434/v1", RemoteApi::OpenAi),
+            ("https://example.org/v1", RemoteApi::OpenAi),
+            ("http://localhost:8080", RemoteApi::OpenAi),
+        ] {
+            assert_eq!(api_of(url, Some("m"), None), Some(api), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_wrong_use() {
+        for (name, model) in [
+            ("http://localhost:8080", None),
+            ("qwen", Some("m")),
+            ("", None),
+        ] {
+            assert_eq!(
+                place(name, model, None).unwrap_err().exit_code(),
+                2,
+                "{name:?}"
+            );
+        }
+    }
+}

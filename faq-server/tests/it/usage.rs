@@ -1,0 +1,208 @@
+//! Flags, exit codes, and who says what where.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::support::{World, run};
+
+const VERBS: [&str; 12] = [
+    "demo", "ingest", "search", "ask", "inspect", "list", "delete", "compact", "reindex", "embed",
+    "models", "doctor",
+];
+
+#[test]
+fn help_has_examples_and_every_verb_has_help() {
+    let world = World::new();
+    let help = world.run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout.contains("Examples:"));
+    for verb in VERBS {
+        assert!(help.stdout.contains(verb), "{verb}");
+        let own = world.run(&[verb, "--help"]);
+        assert_eq!(own.code, Some(0), "{verb}");
+        assert!(own.stdout.contains("Example"), "{verb}: {}", own.stdout);
+    }
+    let version = world.run(&["--version"]);
+    assert_eq!(
+        version.stdout,
+        format!("faq {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn wrong_use_is_2_and_says_why() {
+    let world = World::with_handbook();
+    let wrong: [&[&str]; 12] = [
+        &["nonsense"],
+        &["search"],
+        &["search", "-k", "0", "leave"],
+        &["search", "-k", "many", "leave"],
+        &["search", "--mode", "psychic", "leave"],
+        &["search", "--filter", "colour=red", "leave"],
+        &["ingest"],
+        &[
+            "ingest",
+            "--chunk-size",
+            "10",
+            "--chunk-overlap",
+            "10",
+            "docs",
+        ],
+        &["ingest", "--chunk-size", "0", "docs"],
+        &["ask", "--max-context-chunks", "0", "leave"],
+        &["list", "--threads", "0"],
+        &["list", "--collection", "../other"],
+    ];
+    for args in wrong {
+        let told = world.run(args);
+        assert_eq!(told.code, Some(2), "{args:?}: {told:?}");
+        assert!(told.stdout.is_empty(), "{args:?}: {told:?}");
+        assert!(told.stderr.contains("error: "), "{args:?}: {told:?}");
+        let mut with_json = args.to_vec();
+        with_json.push("--json");
+        let told = world.run(&with_json);
+        assert_eq!(told.code, Some(2), "{args:?}: {told:?}");
+        assert!(told.json()["error"].as_str().is_some_and(|e| !e.is_empty()));
+    }
+    let nothing = run(&mut std::process::Command::new(crate::support::FAQ), None);
+    assert_eq!(nothing.code, Some(2));
+    assert!(nothing.stderr.contains("Usage: faq") && nothing.stderr.contains("Examples:"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let world = World::with_handbook();
+    let mut child = world
+        .command(&["embed", &"word ".repeat(50), "a", "b", "c"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{stderr}");
+    assert!(
+        !stderr.contains("panicked") && !stderr.contains("error"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn progress_lines_name_what_is_durable() {
+    let world = World::new();
+    crate::support::handbook(&world);
+    let told = world.run(&["ingest", "--json", "--progress", "json", &world.at("docs")]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let mut committed: Vec<String> = Vec::new();
+    for line in told.stderr.lines().filter(|line| line.starts_with('{')) {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        for origin in event["committed"].as_array().unwrap() {
+            committed.push(origin.as_str().unwrap().to_owned());
+        }
+    }
+    committed.sort();
+    assert_eq!(committed.len(), 3);
+    assert!(committed[0].ends_with("kitchen.txt"), "{committed:?}");
+}
+
+#[test]
+fn the_summary_names_counts_and_failed_files() {
+    let world = World::new();
+    crate::support::handbook(&world);
+    world.write("docs/empty.pdf", "");
+    let told = world.run(&["ingest", &world.at("docs")]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(
+        told.stdout
+            .contains("3 added, 0 updated, 0 unchanged, 0 removed, 1 failed"),
+        "{told:?}"
+    );
+    assert!(told.stdout.contains("tokens/s"));
+    assert!(
+        told.stderr.contains("empty.pdf: the file is empty"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn models_are_listed_and_found() {
+    let world = World::new();
+    let listing = world.ok(&["models", "list", "--json"]);
+    let minilm = listing["models"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|m| m["name"] == "all-minilm-l6-v2")
+        .unwrap();
+    assert_eq!(minilm["kind"], "embedding");
+    assert!(minilm["bytes"].as_u64().unwrap() > 90_000_000);
+    let path = world.run(&["models", "path", "all-MiniLM-L6-v2"]);
+    assert!(
+        std::path::Path::new(path.stdout.trim())
+            .join("model.safetensors")
+            .exists(),
+        "{path:?}"
+    );
+    let pulled = world.ok(&["models", "pull", "--json", "all-minilm-l6-v2"]);
+    assert_eq!(pulled["verified"], true);
+    world
+        .run(&["models", "pull", "--json", "nonsense"])
+        .failed(2, "model_unknown");
+    let none = world.at("none");
+    world
+        .run(&["models", "path", "--json", "--models", &none, "nonsense"])
+        .failed(1, "model_missing");
+    world
+        .run(&[
+            "models",
+            "pull",
+            "--json",
+            "--models",
+            &none,
+            "smollm2-135m-instruct",
+        ])
+        .failed(1, "offline");
+}
+
+#[test]
+fn the_doctor_finds_what_is_broken_and_keeps_secrets() {
+    let world = World::with_handbook();
+    let mut command = world.command(&["doctor", "--json"]);
+    command
+        .env("KAFKA_BROKERS", "a:9092")
+        .env("OPENAI_API_KEY", "sesame");
+    let healthy = run(&mut command, None);
+    assert_eq!(healthy.code, Some(0), "{healthy:?}");
+    let report = healthy.json();
+    assert_eq!(report["healthy"], true);
+    let status = |name: &str| {
+        report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["name"] == name)
+            .unwrap_or_else(|| panic!("{name}: {report}"))["status"]
+            .clone()
+    };
+    for name in [
+        "embedding",
+        "model all-minilm-l6-v2",
+        "data folder",
+        "collection default",
+    ] {
+        assert_eq!(status(name), "fine", "{name}");
+    }
+    assert_eq!(status("KAFKA_BROKERS"), "warning");
+    assert!(!healthy.stdout.contains("sesame"));
+
+    let ill = world.run(&["doctor", "--models", &world.at("none")]);
+    assert_eq!(ill.code, Some(1), "{ill:?}");
+    assert!(ill.stdout.contains("BROKEN   embedding"), "{ill:?}");
+    assert!(ill.stdout.contains("faq models pull"), "{ill:?}");
+}
