@@ -1,0 +1,186 @@
+//! How honest the answers are: questions with known answers, and questions without one.
+//!
+//! Reads `answerable.jsonl`, `unanswerable_near.jsonl` and `unanswerable_far.jsonl`, one JSON
+//! object a line with `question`, `split` and, where there is one, `answers`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use faq_core::{AskOptions, Collection, Control, SearchOptions};
+use serde::{Deserialize, Serialize};
+
+/// A question, with the answers that count as right; none where there is no answer.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Question {
+    /// What is asked.
+    pub question: String,
+    /// Spellings of the right answer.
+    #[serde(default)]
+    pub answers: Vec<String>,
+    /// `tune` or `report`.
+    pub split: String,
+}
+
+/// Counts over one kind of question.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Tally {
+    /// Questions asked.
+    pub asked: usize,
+    /// Answers that contain a right spelling.
+    pub right: usize,
+    /// Answers that do not.
+    pub wrong: usize,
+    /// "I don't know".
+    pub silent: usize,
+    /// Answers whose cited text contains a right spelling.
+    pub cited_holds: usize,
+    /// Median time to the end of the answer, in milliseconds.
+    pub median_ms: f64,
+    /// Median time to the first piece of an answer, in milliseconds.
+    pub median_first_ms: f64,
+}
+
+/// Reads the questions of one split.
+///
+/// # Errors
+/// Where the file cannot be read, or a line is no question.
+pub fn read(path: &Path, split: &str, limit: usize) -> Result<Vec<Question>> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut questions = Vec::new();
+    for (n, line) in text.lines().enumerate() {
+        let question: Question = serde_json::from_str(line)
+            .with_context(|| format!("{}:{} is no question", path.display(), n + 1))?;
+        if question.split == split {
+            questions.push(question);
+        }
+    }
+    // Evenly from the whole file, so that a few questions still span its subjects.
+    let step = questions.len().div_ceil(limit.max(1)).max(1);
+    Ok(questions.into_iter().step_by(step).collect())
+}
+
+/// Asks every question and counts.
+///
+/// # Errors
+/// Where the engine fails.
+pub fn tally(
+    collection: &Collection,
+    questions: &[Question],
+    options: &AskOptions,
+    done: &mut dyn FnMut(),
+) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let (mut times, mut firsts) = (Vec::new(), Vec::new());
+    for question in questions {
+        let answer = collection.ask(&question.question, options, &Control::new(), &mut |_| {})?;
+        tally.asked += 1;
+        times.push(answer.timings_ms.total);
+        if answer.abstained {
+            tally.silent += 1;
+        } else {
+            firsts.push(answer.timings_ms.first_delta);
+            let holds = |text: &str| {
+                question
+                    .answers
+                    .iter()
+                    .any(|a| plain(text).contains(&plain(a)))
+            };
+            if holds(&answer.answer) {
+                tally.right += 1;
+            } else {
+                tally.wrong += 1;
+            }
+            tally.cited_holds += usize::from(answer.sources.iter().any(|s| holds(&s.text)));
+        }
+        done();
+    }
+    tally.median_ms = median(&mut times);
+    tally.median_first_ms = median(&mut firsts);
+    Ok(tally)
+}
+
+/// Writes for each question and each of its ten best passages: the kind of question, the rank, the cosine, the
+/// share of words, and whether the passage contains a right spelling, as tab-separated lines.
+///
+/// # Errors
+/// Where the engine fails or the file cannot be written.
+pub fn features(
+    collection: &Collection,
+    kind: &str,
+    questions: &[Question],
+    out: &mut dyn Write,
+    done: &mut dyn FnMut(),
+) -> Result<()> {
+    for (n, question) in questions.iter().enumerate() {
+        let found = collection.search(
+            &question.question,
+            &SearchOptions::default(),
+            &Control::new(),
+        )?;
+        for (rank, hit) in found.hits.iter().enumerate() {
+            let holds = question
+                .answers
+                .iter()
+                .any(|a| plain(&hit.text).contains(&plain(a)));
+            writeln!(
+                out,
+                "{kind}\t{n}\t{}\t{:.4}\t{:.4}\t{:.3}\t{}",
+                rank + 1,
+                hit.dense_score.unwrap_or_default(),
+                hit.coverage(&question.question),
+                hit.keyword_score.unwrap_or_default(),
+                u8::from(holds)
+            )?;
+        }
+        done();
+    }
+    Ok(())
+}
+
+/// The three files of questions in `dir`.
+pub fn files(dir: &Path) -> [(&'static str, PathBuf); 3] {
+    [
+        ("answerable", dir.join("answerable.jsonl")),
+        ("near", dir.join("unanswerable_near.jsonl")),
+        ("far", dir.join("unanswerable_far.jsonl")),
+    ]
+}
+
+/// Lower case, letters and digits alone, single spaces: as SQuAD compares answers.
+fn plain(text: &str) -> String {
+    let spaced: String = text
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                ' '
+            }
+        })
+        .collect();
+    // A blank at both ends, so that `10` is not found in `1066`.
+    format!(
+        " {} ",
+        spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+    )
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_are_compared_as_words() {
+        assert_eq!(
+            plain("In the 10th–11th  Centuries, [1]."),
+            " in the 10th 11th centuries 1 "
+        );
+    }
+}

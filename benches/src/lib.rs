@@ -1,0 +1,27 @@
+//! The retrieval harness: a data set in [BEIR](https://github.com/beir-cellar/beir) layout
+//! goes in, a TREC run and its metrics come out.
+//!
+//! [`beir`] reads the data, [`retrieve`] asks the engine, [`trec`] reads and writes runs,
+//! [`metrics`] scores them as `trec_eval` does, [`report`] shows the result. [`answers`] counts
+//! how often an answer is right, wrong, or withheld.
+//!
+//! ```
+//! use faq_bench::{metrics, trec};
+//! # use std::collections::BTreeMap;
+//! let mut run = trec::Run::default();
+//! run.add("q1", "d1", 0.9);
+//! run.add("q1", "d2", 0.4);
+//! let judged = BTreeMap::from([("d2".to_owned(), 1)]);
+//! let scores = metrics::evaluate(&run.ranking("q1"), &judged);
+//! assert_eq!(scores.mrr_at_10, 0.5);
+//! ```
+
+pub mod answers;
+pub mod beir;
+mod error;
+pub mod metrics;
+pub mod report;
+pub mod retrieve;
+pub mod trec;
+
+pub use error::{Error, Result};

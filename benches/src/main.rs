@@ -1,0 +1,364 @@
+//! The `faq-bench` command.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use faq_bench::answers::{self, Tally};
+use faq_bench::beir::{DataSet, Document};
+use faq_bench::report::{Refused, Report, RunReport};
+use faq_bench::retrieve::{self, Settings};
+use faq_bench::{metrics, trec};
+use faq_core::{Answerer, AskOptions, Collection, Fusion, IngestReport, Mode, VectorSearch};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Measures retrieval on data sets with human judgements.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Ingest a data set in BEIR layout, ask its questions, score the rankings
+    #[command(after_help = "Examples:\n  \
+        faq-bench run --beir data/scifact\n  \
+        faq-bench run --beir data/scifact --mode keyword,dense,hybrid --data /tmp/scifact\n  \
+        faq-bench run --beir data/scifact --mode dense --vector-search graph --run dense.trec")]
+    Run(Run),
+    /// Score a TREC run file against the judgements of a data set
+    Score(Score),
+    /// Ask questions with known answers and without any; count right, wrong and silent
+    #[command(after_help = "Examples:\n  \
+        faq-bench answers --beir data/squad2-a --questions qa/squad2-a --data /tmp/squad\n  \
+        faq-bench answers --beir data/squad2-a --questions qa/squad2-a --limit 50 \
+        --generator qwen2.5-coder-1.5b-instruct")]
+    Answers(Answers),
+}
+
+#[derive(Args)]
+struct Answers {
+    /// Folder with corpus.jsonl, in BEIR layout
+    #[arg(long, value_name = "DIR")]
+    beir: PathBuf,
+    /// Folder with answerable.jsonl, unanswerable_near.jsonl and unanswerable_far.jsonl
+    #[arg(long, value_name = "DIR")]
+    questions: PathBuf,
+    /// Questions to use
+    #[arg(long, default_value = "report")]
+    split: String,
+    /// Most questions of each kind, taken evenly
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    limit: usize,
+    /// Who answers: extractive, or a model's name or path
+    #[arg(long, default_value = "extractive")]
+    generator: String,
+    /// Write each question's passages with their features instead of answering
+    #[arg(long, value_name = "OUT.tsv")]
+    features: Option<PathBuf>,
+    /// Keep the index here and use it again [default: a folder that is removed]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The model folder
+    #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Print one JSON value
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Judged {
+    /// Folder with corpus.jsonl, queries.jsonl and qrels/
+    #[arg(long, value_name = "DIR")]
+    beir: PathBuf,
+    /// Judgements to use: qrels/SPLIT.tsv
+    #[arg(long, default_value = "test")]
+    split: String,
+    /// Ask the first N questions only
+    #[arg(long, value_name = "N")]
+    limit_queries: Option<usize>,
+    /// Print one JSON value
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    judged: Judged,
+    /// Which lists are asked; several between commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "hybrid")]
+    mode: Vec<ModeName>,
+    /// How vectors are searched
+    #[arg(long, value_enum, default_value = "auto")]
+    vector_search: VectorSearchName,
+    /// Fuse by weighted scores, the dense list having this weight (0 to 1), not by ranks
+    #[arg(long, value_name = "W")]
+    dense_weight: Option<f32>,
+    /// Documents to rank for each question
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    k: u32,
+    /// Write the ranking in TREC format (one mode only)
+    #[arg(long = "run", value_name = "OUT.trec")]
+    ranking: Option<PathBuf>,
+    /// Keep the index here and use it again [default: a folder that is removed]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The model folder
+    #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]
+    models: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Score {
+    #[command(flatten)]
+    judged: Judged,
+    /// The run file
+    #[arg(long, value_name = "RUN.trec")]
+    run: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum ModeName {
+    Keyword,
+    Dense,
+    Hybrid,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum VectorSearchName {
+    Auto,
+    Exact,
+    Graph,
+}
+
+impl ModeName {
+    fn mode(self) -> Mode {
+        match self {
+            Self::Keyword => Mode::Keyword,
+            Self::Dense => Mode::Dense,
+            Self::Hybrid => Mode::Hybrid,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Keyword => "keyword",
+            Self::Dense => "dense",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Score(args) => score(&args),
+        Command::Answers(args) => answer(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(std::io::stderr(), "faq-bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Run) -> Result<()> {
+    ensure!(
+        args.ranking.is_none() || args.mode.len() == 1,
+        "--run writes one ranking; give one --mode with it"
+    );
+    if let Some(weight) = args.dense_weight {
+        ensure!(
+            (0.0..=1.0).contains(&weight),
+            "--dense-weight is {weight}; give a number from 0 to 1"
+        );
+    }
+    let set = read(&args.judged)?;
+    // Dropped, and with it removed, after everything that is open in it.
+    let passing;
+    let data: &Path = if let Some(kept) = &args.data {
+        kept
+    } else {
+        passing = tempfile::tempdir().context("no temporary folder")?;
+        passing.path()
+    };
+    // A graph that is asked for is there from the first vector on.
+    let graph_min = (args.vector_search == VectorSearchName::Graph).then_some(1);
+    let collection = retrieve::open(data, args.models.as_deref(), graph_min)?;
+    let ingested = ingest(&collection, &set.corpus, data)?;
+    if args.vector_search == VectorSearchName::Graph {
+        collection.index().build_graph()?;
+    }
+
+    let mut runs = Vec::new();
+    for mode in &args.mode {
+        let settings = Settings {
+            mode: mode.mode(),
+            fusion: args
+                .dense_weight
+                .map_or_else(Fusion::default, |dense_weight| Fusion::Weighted {
+                    dense_weight,
+                }),
+            vector_search: match args.vector_search {
+                VectorSearchName::Auto => VectorSearch::Auto,
+                VectorSearchName::Exact => VectorSearch::Exact,
+                VectorSearchName::Graph => VectorSearch::Graph,
+            },
+            k: args.k as usize,
+        };
+        let bar = bar(set.queries.len() as u64, "{pos}/{len} questions");
+        bar.set_message(mode.name());
+        let retrieved = retrieve::retrieve(&collection, &set, &settings, &mut |done| {
+            bar.set_position(done as u64);
+        })?;
+        bar.finish_and_clear();
+        if let Some(path) = &args.ranking {
+            retrieved.run.write(path, &format!("faq-{}", mode.name()))?;
+        }
+        runs.push(RunReport {
+            mode: mode.name().to_owned(),
+            vectors: retrieved.plan,
+            metrics: metrics::mean(&retrieved.run, &set.qrels),
+            latency_ms: retrieved.latency,
+        });
+    }
+    let report = Report {
+        data_set: set.name,
+        split: args.judged.split.clone(),
+        documents: set.corpus.len(),
+        queries: set.queries.len(),
+        refused: ingested
+            .failed
+            .iter()
+            .map(|failure| Refused {
+                document: failure.path.display().to_string(),
+                error: failure.error.clone(),
+            })
+            .collect(),
+        ingest_seconds: ingested.seconds,
+        runs,
+    };
+    let text = if args.judged.json {
+        serde_json::to_string(&report)? + "\n"
+    } else {
+        report.to_string()
+    };
+    print(&text)
+}
+
+fn score(args: &Score) -> Result<()> {
+    let set = read(&args.judged)?;
+    let scores = metrics::mean(&trec::Run::read(&args.run)?, &set.qrels);
+    let text = if args.judged.json {
+        serde_json::to_string(&scores)? + "\n"
+    } else {
+        let line = |(name, value)| format!("{name:<9}{value:.4}\n");
+        scores.named().map(line).concat()
+    };
+    print(&text)
+}
+
+fn answer(args: &Answers) -> Result<()> {
+    let passing;
+    let data: &Path = if let Some(kept) = &args.data {
+        kept
+    } else {
+        passing = tempfile::tempdir().context("no temporary folder")?;
+        passing.path()
+    };
+    let collection = retrieve::open(data, args.models.as_deref(), None)?;
+    let corpus = faq_bench::beir::read_corpus(&args.beir)?;
+    ingest(&collection, &corpus, data)?;
+    let answerer = match args.generator.as_str() {
+        "extractive" => Answerer::Extractive,
+        model => Answerer::Model(collection.engine().generator(model)?),
+    };
+    let options = AskOptions {
+        answerer,
+        ..AskOptions::default()
+    };
+    let mut features = args
+        .features
+        .as_ref()
+        .map(std::fs::File::create)
+        .transpose()?;
+    let mut tallies: Vec<(&str, Tally)> = Vec::new();
+    for (kind, file) in answers::files(&args.questions) {
+        let questions = answers::read(&file, &args.split, args.limit)?;
+        let bar = bar(questions.len() as u64, "{pos}/{len} questions, {eta} left");
+        bar.set_message(kind);
+        let mut done = || bar.inc(1);
+        if let Some(out) = &mut features {
+            answers::features(&collection, kind, &questions, out, &mut done)?;
+        } else {
+            tallies.push((
+                kind,
+                answers::tally(&collection, &questions, &options, &mut done)?,
+            ));
+        }
+        bar.finish_and_clear();
+    }
+    if args.json {
+        let by_kind: std::collections::BTreeMap<_, _> = tallies.into_iter().collect();
+        return print(&(serde_json::to_string(&by_kind)? + "\n"));
+    }
+    let mut text = String::from(
+        "questions     asked  right  wrong  silent  cited text holds it  first ms  whole ms\n",
+    );
+    for (kind, t) in tallies {
+        let share = |n: usize| 100.0 * n as f64 / t.asked.max(1) as f64;
+        let _ = writeln!(
+            text,
+            "{kind:<12}{:>7}{:>6.1}%{:>6.1}%{:>7.1}%{:>20.1}%{:>10.0}{:>10.0}",
+            t.asked,
+            share(t.right),
+            share(t.wrong),
+            share(t.silent),
+            share(t.cited_holds),
+            t.median_first_ms,
+            t.median_ms
+        );
+    }
+    print(&text)
+}
+
+fn read(args: &Judged) -> Result<DataSet> {
+    let mut set = DataSet::read(&args.beir, &args.split)?;
+    if let Some(most) = args.limit_queries {
+        set.limit_queries(most);
+    }
+    Ok(set)
+}
+
+fn ingest(collection: &Collection, corpus: &[Document], data: &Path) -> Result<IngestReport> {
+    let bar = bar(0, "{pos}/{len} documents, {eta} left");
+    bar.set_message("ingest");
+    let report = retrieve::ingest(collection, corpus, data, &mut |progress| {
+        bar.set_length(progress.files_total as u64);
+        bar.set_position(progress.files_done as u64);
+    })?;
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// A bar on stderr; nothing where that is no terminal.
+fn bar(length: u64, counts: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{{msg:<8}} {{bar:30}} {counts}"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,7 @@
+//! The harness against its reference and on a small data set.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod beir;
+mod reference;
+mod trec;
