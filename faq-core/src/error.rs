@@ -96,7 +96,7 @@ impl Error {
             Self::Embed(e) => e.code(),
             Self::Index(e) => e.code(),
             Self::Model(e) => e.code(),
-            Self::Generate(_) => "generation_failed",
+            Self::Generate(e) => e.code(),
             Self::Interrupted(Interrupted::Cancelled) => "cancelled",
             Self::Interrupted(Interrupted::Deadline) => "deadline",
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {

@@ -49,7 +49,7 @@ pub use faq_ingest::{
 };
 pub use ingest::{
     Chunked, Embedded, Failure, IngestOptions, IngestReport, Parsed, Progress, ReindexReport,
-    Source, Stage, StageSeconds, document_id,
+    Source, Stage, StageSeconds, check_paths, document_id,
 };
 pub use models::{
     DownloadProgress, KnownFile, KnownModel, ModelEntry, ModelError, ModelKind, ModelStore,

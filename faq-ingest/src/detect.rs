@@ -97,7 +97,7 @@ impl Content {
             return Self::Format(Format::Pdf);
         }
         if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
-            return zip_content(bytes);
+            return zip_content(bytes, promised);
         }
         if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
             return ole_content(bytes);
@@ -130,7 +130,7 @@ fn is_pdf(bytes: &[u8], promised: Promise) -> bool {
     }
 }
 
-fn zip_content(bytes: &[u8]) -> Content {
+fn zip_content(bytes: &[u8], promised: Promise) -> Content {
     // The archive's directory is hostile input to a library.
     let names = catch_unwind(AssertUnwindSafe(|| crate::docx::entry_names(bytes))).ok();
     let has = |wanted: &dyn Fn(&str) -> bool, raw: &[u8]| match names.as_ref() {
@@ -139,7 +139,11 @@ fn zip_content(bytes: &[u8]) -> Content {
         // stand before each of them.
         _ => find(bytes, raw).is_some(),
     };
-    if has(&|n| n.starts_with("word/document"), b"word/document") {
+    // Cut before the name of its main part, an office document still starts like one.
+    let cut = !matches!(names, Some(Some(_))) && find(bytes, b"[Content_Types].xml").is_some();
+    if has(&|n| n.starts_with("word/document"), b"word/document")
+        || (cut && promised == Promise::Format(Format::Docx))
+    {
         Content::Format(Format::Docx)
     } else if has(&|n| n.starts_with("xl/workbook"), b"xl/workbook") {
         Content::Other("Excel workbook (XLSX)")
@@ -284,6 +288,14 @@ mod tests {
             detect(b"on %PDF-1.4 headers", "x.txt").unwrap(),
             Format::Text
         );
+    }
+
+    #[test]
+    fn a_cut_office_document_is_still_one() {
+        let cut = b"PK\x03\x04\x14\0\0\0\x08\0 [Content_Types].xml \x12\x34";
+        assert_eq!(detect(cut, "a.docx").unwrap(), Format::Docx);
+        assert!(detect(cut, "a.pdf").is_err());
+        assert!(detect(b"PK\x03\x04 other.bin", "a.docx").is_err());
     }
 
     #[test]

@@ -63,3 +63,19 @@ pub enum GenerateError {
     #[error("generation stopped: {0}")]
     Interrupted(#[from] Interrupted),
 }
+
+impl GenerateError {
+    /// Stable name of the error, for machines.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "io",
+            Self::Damaged { .. } => "model_damaged",
+            Self::Unsupported { .. } => "model_unsupported",
+            Self::PromptTooLong { .. } => "prompt_too_long",
+            Self::Template(_) | Self::Tokenizer(_) | Self::Model(_) => "generation_failed",
+            Self::Remote { .. } => "endpoint_failed",
+            Self::Interrupted(Interrupted::Cancelled) => "cancelled",
+            Self::Interrupted(Interrupted::Deadline) => "deadline",
+        }
+    }
+}

@@ -13,7 +13,7 @@ mod steps;
 
 pub use reindex::ReindexReport;
 pub use report::{Failure, IngestReport, Progress, Stage, StageSeconds};
-pub use run::IngestOptions;
+pub use run::{IngestOptions, check_paths};
 pub use source::{Source, document_id};
 pub(crate) use steps::Extra;
 pub use steps::{Chunked, Embedded, Parsed};

@@ -35,6 +35,15 @@ pub struct IngestOptions {
     pub prune: bool,
 }
 
+/// Whether every one of `paths` stands for something: a collection need not be made first to
+/// find out.
+///
+/// # Errors
+/// As [`Collection::ingest`] gives them for a path that stands for nothing.
+pub fn check_paths(paths: &[PathBuf], options: &IngestOptions, control: &Control) -> Result<()> {
+    files::find(paths, options.prune, control).map(drop)
+}
+
 /// What the reading thread hands on.
 #[derive(Default)]
 struct Group {

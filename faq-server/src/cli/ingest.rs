@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use faq_core::{IngestOptions, IngestReport, StageSeconds};
+use faq_core::{IngestOptions, IngestReport, StageSeconds, check_paths};
 use serde::Serialize;
 
 use super::args::{Common, IngestArgs};
@@ -63,11 +63,15 @@ pub(super) fn run(common: &Common, args: &IngestArgs, out: &mut Output) -> Resul
     let engine = common.engine(Some(&args.chunks))?;
     // Before the collection, which is made with this model's dimension.
     engine.embedder()?;
-    let collection = engine.collection(&common.collection)?;
     let options = IngestOptions {
         tags: args.tags.iter().cloned().collect(),
         prune: args.prune,
     };
+    // Nor is a collection made for a path that was mistyped.
+    if !engine.collections()?.contains(&common.collection) {
+        check_paths(&args.paths, &options, &control)?;
+    }
+    let collection = engine.collection(&common.collection)?;
     let mut progress = IngestProgress::new(args.progress);
     let report = collection.ingest(&args.paths, &options, &control, &mut |p| progress.show(p))?;
     drop(progress);

@@ -297,6 +297,17 @@ fn a_path_that_is_not_there_is_named() {
         let told = world.run(&["ingest", "--json", &world.at("nothing")]);
         told.failed(1, "not_found");
         assert!(told.stderr.contains("nothing"), "{told:?}");
+        let elsewhere = world.at("elsewhere");
+        world
+            .run(&[
+                "ingest",
+                "--json",
+                "--data",
+                &elsewhere,
+                &world.at("nothing"),
+            ])
+            .failed(1, "not_found");
+        assert!(!Path::new(&elsewhere).exists());
         world
             .run(&["ingest", "--json", &world.at("*.nothing")])
             .failed(1, "not_found");
@@ -458,11 +469,11 @@ fn a_damaged_or_missing_model_is_named() {
 
         let gguf = world.write(
             "ill/model.gguf",
-            [b"GGUF".as_slice(), &[0xff; 5000]].concat(),
+            [b"GGUF\x03\0\0\0".as_slice(), &[0xff; 5000]].concat(),
         );
         let ask = |model: &str| world.run(&["ask", "--json", "--generator", model, QUESTION]);
         let told = ask(&gguf);
-        assert_eq!(told.code, Some(1), "{told:?}");
+        told.failed(1, "model_damaged");
         assert!(told.stderr.contains("model.gguf"), "{told:?}");
         ask("no-such-model").failed(1, "model_missing");
         // Keywords need no model at all.
