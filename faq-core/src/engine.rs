@@ -8,7 +8,9 @@ use faq_index::{CollectionConfig, IndexError};
 use faq_ingest::{ChunkConfig, Limits};
 
 use crate::generate::{Generator, LocalModel};
-use crate::{BertEmbedder, Collection, Embedder, Error, ModelStore, Result};
+use crate::{
+    BertEmbedder, Collection, DocumentReader, Embedder, Error, InProcess, ModelStore, Result,
+};
 
 /// Name of the collection that is used where none is named.
 pub const DEFAULT_COLLECTION: &str = "default";
@@ -29,6 +31,8 @@ pub struct EngineConfig {
     pub chunking: ChunkConfig,
     /// What a document may cost.
     pub limits: Limits,
+    /// Who turns bytes into documents. Default: [`InProcess`].
+    pub reader: Arc<dyn DocumentReader>,
     /// Threads for embedding. Default: one a core.
     pub threads: usize,
     /// Number of vectors from which a collection is searched through its graph.
@@ -44,6 +48,7 @@ impl EngineConfig {
             embedding_model: DEFAULT_EMBEDDING_MODEL.to_owned(),
             chunking: ChunkConfig::default(),
             limits: Limits::default(),
+            reader: Arc::new(InProcess),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             graph_min_vectors: CollectionConfig::default().graph_min_vectors,
         }

@@ -6,7 +6,7 @@ use faq_index::IndexError;
 use faq_ingest::{ChunkError, ParseError};
 
 use crate::generate::GenerateError;
-use crate::{EmbedError, Interrupted, ModelError};
+use crate::{EmbedError, Interrupted, ModelError, ReaderError};
 
 /// Why a call on the engine failed. The collection is as it was before the call.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum Error {
     /// A document could not be parsed.
     #[error(transparent)]
     Parse(#[from] ParseError),
+    /// The reader of documents failed, and not the document.
+    #[error(transparent)]
+    Reader(#[from] ReaderError),
     /// A document could not be chunked.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
@@ -92,6 +95,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Parse(e) => e.code(),
+            Self::Reader(e) => e.code,
             Self::Chunk(_) => "chunking_failed",
             Self::Embed(e) => e.code(),
             Self::Index(e) => e.code(),

@@ -48,8 +48,8 @@ pub use faq_ingest::{
     ParseError, ParseOptions, Utf16Range, Warning,
 };
 pub use ingest::{
-    Chunked, Embedded, Failure, IngestOptions, IngestReport, Parsed, Progress, ReindexReport,
-    Source, Stage, StageSeconds, check_paths, document_id,
+    Chunked, DocumentReader, Embedded, Failure, InProcess, IngestOptions, IngestReport, Parsed,
+    Progress, ReaderError, ReindexReport, Source, Stage, StageSeconds, check_paths, document_id,
 };
 pub use models::{
     DownloadProgress, KnownFile, KnownModel, ModelEntry, ModelError, ModelKind, ModelStore,

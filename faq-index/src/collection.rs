@@ -313,6 +313,11 @@ impl Collection {
         })
     }
 
+    /// Sequence number of the state that a search would see now: it grows with each write.
+    pub fn seq(&self) -> u64 {
+        self.inner.published.load().seq
+    }
+
     /// The embedder that the collection was made with, once something was written.
     ///
     /// # Errors

@@ -1,9 +1,16 @@
 //! Why a document could not be parsed or chunked.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use crate::Format;
 
 /// Why a document could not be parsed. None of these goes away by trying again.
-#[derive(Debug, thiserror::Error)]
+///
+/// It can be written and read back, so that a parse may run in another process.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParseError {
     /// The file holds no bytes, or nothing but white space.
@@ -47,13 +54,13 @@ pub enum ParseError {
     )]
     Limit {
         /// Name of the limit.
-        limit: &'static str,
+        limit: Cow<'static, str>,
         /// The document's value.
         value: u64,
         /// The configured limit.
         allowed: u64,
         /// Unit of both.
-        unit: &'static str,
+        unit: Cow<'static, str>,
     },
     /// Every page was looked at, and none holds extractable text.
     #[error(
@@ -98,10 +105,10 @@ impl ParseError {
 
     pub(crate) fn limit(limit: &'static str, value: u64, allowed: u64, unit: &'static str) -> Self {
         Self::Limit {
-            limit,
+            limit: Cow::Borrowed(limit),
             value,
             allowed,
-            unit,
+            unit: Cow::Borrowed(unit),
         }
     }
 

@@ -319,8 +319,8 @@ mod tests {
         let text = format!("{} a", ">".repeat(100_000));
         assert!(matches!(
             parse(text.as_bytes(), "a.md", &ParseOptions::default()),
-            Err(ParseError::Limit { limit: "nesting depth", allowed, .. })
-                if allowed == Limits::default().depth as u64
+            Err(ParseError::Limit { limit, allowed, .. })
+                if limit == "nesting depth" && allowed == Limits::default().depth as u64
         ));
     }
 }

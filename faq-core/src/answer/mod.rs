@@ -4,6 +4,7 @@
 //! against the passages, number its sources, hand it on. Nothing that was handed on is
 //! withdrawn, and the answer is what was handed on, joined.
 
+mod conversation;
 mod evidence;
 mod extractive;
 mod prompt;
@@ -17,6 +18,7 @@ mod written;
 pub use relevance::Threshold;
 pub use source::AnswerSource;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +28,7 @@ use serde::Serialize;
 use crate::generate::{GenerateOptions, Generator};
 use crate::passage::Passage;
 use crate::search::milliseconds;
-use crate::{Collection, Control, Error, Result, SearchOptions};
+use crate::{Collection, Control, Error, Result, SearchOptions, TextKind};
 use evidence::Evidence;
 use relevance::{Part, Question};
 use source::Sources;
@@ -62,6 +64,9 @@ impl Answerer {
 pub struct AskOptions {
     /// Who answers. Default extractive.
     pub answerer: Answerer,
+    /// Earlier questions of the same conversation, oldest first; a follow-up is understood in
+    /// their light. Default none.
+    pub earlier: Vec<String>,
     /// Which documents may be answered from. Default all.
     pub filter: Filter,
     /// Most passages that are read. Default 5.
@@ -78,6 +83,7 @@ impl Default for AskOptions {
     fn default() -> Self {
         Self {
             answerer: Answerer::Extractive,
+            earlier: Vec::new(),
             filter: Filter::default(),
             max_context_chunks: 5,
             threshold: Threshold::default(),
@@ -189,6 +195,9 @@ impl Collection {
             ));
         }
         (speaker.on_event)(AnswerEvent::Searching);
+        let whole = conversation::in_light_of(question, &options.earlier);
+        let follow_up = matches!(whole, Cow::Owned(_)).then_some(question);
+        let question = &*whole;
         let search = SearchOptions {
             k: CANDIDATES.max(options.max_context_chunks),
             filter: options.filter.clone(),
@@ -215,8 +224,18 @@ impl Collection {
         (speaker.on_event)(AnswerEvent::Reading(&passages));
         match &options.answerer {
             Answerer::Extractive => {
-                let parts: Vec<Part> = asked.into_iter().map(|(part, _)| part).collect();
                 let embedder = self.embedder()?;
+                let mut parts: Vec<Part> = asked.into_iter().map(|(part, _)| part).collect();
+                if let Some(own) = follow_up.map(Question::new).filter(|q| !q.is_empty()) {
+                    // Found in the light of what was asked before, a sentence has to speak to
+                    // what is asked now.
+                    let texts = [follow_up.unwrap_or_default()];
+                    let mut vectors = embedder.embed(&texts, TextKind::Query, control)?;
+                    parts = vec![Part {
+                        question: own,
+                        vector: vectors.pop().unwrap_or_default(),
+                    }];
+                }
                 let support = extractive::support(&parts, &evidence, &*embedder, control)?;
                 for sentence in support {
                     let evidence = &evidence[sentence.evidence];

@@ -86,6 +86,11 @@ impl Question {
         }
     }
 
+    /// Whether no word of it carries meaning.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
     /// Share of the question's words that stand in `text`, 0 to 1; 0 for a question of none.
     pub(super) fn coverage(&self, text: &str) -> f32 {
         if self.words.is_empty() {

@@ -1,6 +1,6 @@
 //! The first two steps without a collection: what a document holds, and how it would be cut.
 
-use faq_ingest::{ByteRange, Chunk, Document, ParseOptions};
+use faq_ingest::{ByteRange, Chunk, Document};
 
 use super::Source;
 use crate::embed::EmbedderTokens;
@@ -17,10 +17,12 @@ pub(super) struct Cut {
 }
 
 impl Engine {
-    /// Parses a source within the engine's limits. No model and no collection is needed.
+    /// Parses a source within the engine's limits, through its reader. No model and no
+    /// collection is needed.
     ///
     /// # Errors
-    /// [`Error::Parse`](crate::Error::Parse), [`Error::Interrupted`](crate::Error::Interrupted).
+    /// [`Error::Parse`](crate::Error::Parse), [`Error::Reader`](crate::Error::Reader),
+    /// [`Error::Interrupted`](crate::Error::Interrupted).
     pub fn parse(&self, source: &Source, control: &Control) -> Result<Document> {
         control.check()?;
         let mut limits = self.config().limits.clone();
@@ -28,14 +30,13 @@ impl Engine {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             limits.time = limits.time.min(left);
         }
-        let options = ParseOptions {
-            limits,
-            cancel: Some(control.cancel.flag()),
-        };
-        faq_ingest::parse(&source.bytes, &source.filename, &options).or_else(|e| {
-            control.check()?;
-            Err(e.into())
-        })
+        self.config()
+            .reader
+            .read(source, &limits, control)
+            .or_else(|e| {
+                control.check()?;
+                Err(e)
+            })
     }
 
     /// The chunks that an ingest would make of a document.

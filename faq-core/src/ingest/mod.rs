@@ -5,12 +5,14 @@
 
 mod files;
 mod inspect;
+mod reader;
 mod reindex;
 mod report;
 mod run;
 mod source;
 mod steps;
 
+pub use reader::{DocumentReader, InProcess, ReaderError};
 pub use reindex::ReindexReport;
 pub use report::{Failure, IngestReport, Progress, Stage, StageSeconds};
 pub use run::{IngestOptions, check_paths};

@@ -15,6 +15,9 @@ use super::inspect::Cut;
 use crate::windows::covered;
 use crate::{Collection, Control, Embedder, Error, Result, TextKind};
 
+/// Windows that are embedded between two words on progress.
+const PART: usize = 64;
+
 /// What a document is, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Meta {
@@ -128,7 +131,7 @@ impl Collection {
     /// Parses a source. Bytes that are no document give [`Error::Parse`].
     ///
     /// # Errors
-    /// [`Error::Parse`], [`Error::Interrupted`].
+    /// [`Error::Parse`], [`Error::Reader`], [`Error::Interrupted`].
     pub fn parse(&self, source: Source, control: &Control) -> Result<Parsed> {
         let document = self.engine().parse(&source, control)?;
         let meta = Meta {
@@ -172,9 +175,27 @@ impl Collection {
     /// # Errors
     /// [`Error::Embed`], [`Error::Interrupted`].
     pub fn embed(&self, chunked: Chunked, control: &Control) -> Result<Embedded> {
+        self.embed_with_progress(chunked, control, &mut |_, _| {})
+    }
+
+    /// The same; `progress` is told how many windows of how many are done, now and then.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub fn embed_with_progress(
+        &self,
+        chunked: Chunked,
+        control: &Control,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Embedded> {
         let embedder = self.embedder()?;
         let texts: Vec<&str> = chunked.window_texts().collect();
-        let vectors = embedder.embed(&texts, TextKind::Passage, control)?;
+        let mut vectors = Vec::with_capacity(texts.len());
+        for part in texts.chunks(PART) {
+            progress(vectors.len(), texts.len());
+            vectors.extend(embedder.embed(part, TextKind::Passage, control)?);
+        }
+        progress(vectors.len(), texts.len());
         if vectors.len() != texts.len() {
             return Err(Error::invalid(format!(
                 "the embedder {} gave {} vectors for {} texts",

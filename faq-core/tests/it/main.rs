@@ -5,4 +5,5 @@ mod answering;
 mod embedding;
 mod engine;
 mod generate;
+mod reader;
 mod support;

@@ -39,10 +39,7 @@ fn a_zip_bomb_is_stopped_by_its_content() {
     };
     assert!(matches!(
         parse(&bytes, "a.docx", &options),
-        Err(ParseError::Limit {
-            limit: "decompressed size",
-            ..
-        })
+        Err(ParseError::Limit { limit, .. }) if limit == "decompressed size"
     ));
 }
 
@@ -107,11 +104,8 @@ fn deep_xml_passes_the_limit() {
         let error = survive(&docx_with(&unit.repeat(100_000)), "a.docx");
         assert!(
             matches!(
-                error,
-                Some(ParseError::Limit {
-                    limit: "nesting depth",
-                    ..
-                })
+                &error,
+                Some(ParseError::Limit { limit, .. }) if limit == "nesting depth"
             ),
             "{unit}: {error:?}"
         );

@@ -58,7 +58,7 @@ fn a_panic_is_an_error() {
     assert!(error.to_string().contains("nobody foresaw"), "{error}");
 }
 
-fn refused(limits: Limits, bytes: &[u8], name: &str) -> &'static str {
+fn refused(limits: Limits, bytes: &[u8], name: &str) -> String {
     let options = ParseOptions {
         limits,
         cancel: None,
@@ -71,7 +71,7 @@ fn refused(limits: Limits, bytes: &[u8], name: &str) -> &'static str {
             ..
         }) => {
             assert!(value > allowed || limit == "time");
-            limit
+            limit.into_owned()
         }
         other => panic!("{name}: {other:?}"),
     }
