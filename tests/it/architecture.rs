@@ -156,7 +156,7 @@ fn files() -> Vec<PathBuf> {
             let name = entry.file_name();
             let kind = entry.file_type().unwrap();
             if kind.is_dir() {
-                let skipped = [".git", ".cache", "target", "data"];
+                let skipped = [".git", ".cache", "target", "data", "node_modules"];
                 if !skipped.iter().any(|s| name == *s) {
                     folders.push(entry.path());
                 }
