@@ -80,6 +80,7 @@ pub(super) enum Command {
     /// Ask questions of sample documents, and see where the answers stand
     #[command(after_help = "Examples:
   faq demo
+  faq demo --page                            and a page to try it on, in the browser
   faq demo --generator qwen2.5-coder-1.5b-instruct
   faq demo --samples my-documents/ --question \"Who approves travel abroad?\"")]
     Demo(DemoArgs),
@@ -151,12 +152,49 @@ The old state answers until the new one is whole.")]
   faq models pull all-minilm-l6-v2
   faq models path smollm2-135m-instruct")]
     Models(ModelsArgs),
+    /// Serve organisations and their apps over HTTP
+    #[command(after_help = "Examples:
+  faq serve --data /var/lib/faq
+  faq serve --host 0.0.0.0 --port 8080 --config faq.env
+  LLM_MODEL=qwen2.5-coder-1.5b-instruct faq serve
+
+Every setting has a name in the environment, and may stand in the file that --config names, as
+NAME=value lines. Flags go before the environment, the environment before the file. None is
+required: keys that are not given are made at the first start, beside the data folder. All
+mistakes are told at once. See docs/operating.md.")]
+    Serve(ServeArgs),
     /// Check models, disk, processor and settings
     #[command(after_help = "Example:
   faq doctor --data faq-data
 
 The exit code is 1 where something is broken.")]
     Doctor(NoArgs),
+    /// Parse one document for a parent process (started by the server, never by hand)
+    #[command(hide = true, after_help = "Example: faq parse-child HEADER < FILE")]
+    ParseChild(ParseChildArgs),
+}
+
+#[derive(Debug, Group)]
+pub(super) struct ServeArgs {
+    /// Address to listen on; 0.0.0.0 for every network [default: 127.0.0.1]
+    #[arg(long, value_name = "IP")]
+    pub(super) host: Option<String>,
+    /// Port to listen on, 0 for any that is free [default: 3000]
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Option<String>,
+    /// File of NAME=value lines
+    #[arg(long, value_name = "FILE", env = "FAQ_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// File to write the address into once requests are answered
+    #[arg(long, value_name = "FILE")]
+    pub(super) address_file: Option<PathBuf>,
+}
+
+/// What the server tells a process that parses one document for it.
+#[derive(Debug, Group)]
+pub(super) struct ParseChildArgs {
+    /// Options as JSON
+    pub(super) header: String,
 }
 
 /// A verb without arguments of its own.
@@ -370,6 +408,19 @@ pub(super) struct DemoArgs {
     /// Question to ask instead of the built-in ones; can be repeated
     #[arg(long = "question", value_name = "QUESTION")]
     pub(super) questions: Vec<String>,
+    /// After the answers, serve a page to try it on, until Ctrl-C [default: where stdout is a
+    /// terminal]
+    #[arg(long, overrides_with = "no_page")]
+    pub(super) page: bool,
+    /// End after the answers
+    #[arg(long)]
+    pub(super) no_page: bool,
+    /// Port of the page; 0 for any that is free [default: 3000, or any where that is taken]
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Option<u16>,
+    /// File to write the page's address into once it can be opened
+    #[arg(long, value_name = "FILE")]
+    pub(super) address_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) generator: GeneratorArgs,
 }

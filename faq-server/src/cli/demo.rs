@@ -1,5 +1,6 @@
 //! `faq demo`: sample documents, four questions, and where the answers stand.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use faq_core::{Answer, AnswerSource, Collection, IngestOptions};
@@ -13,6 +14,7 @@ use super::interrupt;
 use super::output::{Output, note};
 use super::progress::IngestProgress;
 use super::search::place;
+use crate::server::{self, Config, Values};
 
 /// Who answers where nobody is named.
 const DEFAULT_GENERATOR: &str = "extractive";
@@ -138,7 +140,77 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Output) -> Result<
         }
         next_steps(out)?;
     }
-    Ok(Outcome::failed_if(!report.failed.is_empty()))
+    let outcome = Outcome::failed_if(!report.failed.is_empty());
+    let page = args.page || (!args.no_page && !out.is_json() && std::io::stdout().is_terminal());
+    if !page {
+        return Ok(outcome);
+    }
+    out.flush()?;
+    // The server has a folder of its own, and its own hold on the models.
+    drop((collection, engine));
+    serve_page(&engine_flags, args, data.join("server"), out)
+}
+
+/// The page to try it on: a server that only this machine reaches, with the samples in it.
+fn serve_page(
+    common: &Common,
+    args: &DemoArgs,
+    data: PathBuf,
+    out: &mut Output,
+) -> Result<Outcome> {
+    let mut values = Values::default();
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    values.add([
+        set("HOST", "127.0.0.1".into()),
+        set("PORT", free_port(args.port).to_string()),
+        set("METRICS_ADDR", "main".into()),
+        set("LOG_LEVEL", "warn".into()),
+        set(
+            "LLM_MODEL",
+            args.generator.generator.clone().unwrap_or_default(),
+        ),
+    ]);
+    let config = Config::read(data, &values)?;
+    let engine = Common {
+        data: Some(config.data_dir.clone()),
+        ..common.clone()
+    }
+    .engine_config(None);
+    super::serve::start(
+        config,
+        engine,
+        async |app| {
+            let samples = SAMPLES.map(|(name, bytes)| (name, content_type(name), bytes.to_vec()));
+            Ok(Some(server::demo::ready(app, &samples).await?))
+        },
+        |address| {
+            if let Some(file) = &args.address_file {
+                super::serve::write_address(file, address)?;
+            }
+            out.line(out.bold(&format!(
+                "\nOpen http://{address} to try it in a browser; Ctrl-C ends it."
+            )))?;
+            out.flush()
+        },
+    )
+}
+
+/// The port that was asked for, else 3000, else 0, which stands for any.
+fn free_port(asked: Option<u16>) -> u16 {
+    asked.unwrap_or_else(|| match std::net::TcpListener::bind(("127.0.0.1", 3000)) {
+        Ok(_) => 3000,
+        Err(_) => 0,
+    })
+}
+
+fn content_type(filename: &str) -> &'static str {
+    match filename.rsplit('.').next() {
+        Some("pdf") => "application/pdf",
+        Some("docx") => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Some("md") => "text/markdown",
+        Some("html") => "text/html",
+        _ => "text/plain",
+    }
 }
 
 /// Writes the samples into `dir`, those that are not there already.

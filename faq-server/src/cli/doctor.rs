@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::Common;
 use super::error::{Outcome, Result};
 use super::output::{Output, count, size};
-use super::settings;
+use crate::settings::{self, Level};
 
 /// Free space below which a warning is due: a large model takes as much.
 const LITTLE_SPACE: u64 = 1_000_000_000;
@@ -60,9 +60,16 @@ pub(super) fn run(common: &Common, out: &mut Output) -> Result<Outcome> {
     checks.push(embedding(&engine));
     checks.extend(data(&engine));
     checks.extend(collections(&engine));
-    checks.extend(settings::checks(std::env::vars_os().filter_map(
-        |(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)),
-    )));
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    checks.extend(settings::findings(environment).into_iter().map(|f| {
+        let status = match f.level {
+            Level::Fine => Status::Fine,
+            Level::Warning => Status::Warning,
+            Level::Broken => Status::Broken,
+        };
+        Check::new(&f.name, status, f.detail)
+    }));
     let healthy = checks.iter().all(|c| c.status != Status::Broken);
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),

@@ -49,6 +49,21 @@ pub(super) enum CliError {
     /// A result could not be put into JSON.
     #[error("cannot write the result as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// Settings of the server make no sense.
+    #[error(transparent)]
+    Settings(#[from] crate::server::BadSettings),
+    /// The server cannot start.
+    #[error(transparent)]
+    Setup(#[from] crate::server::SetupError),
+    /// There is nothing to try the server on.
+    #[error(transparent)]
+    Demo(#[from] crate::server::demo::DemoError),
+    /// The server cannot go on.
+    #[error("{0}")]
+    Serve(std::io::Error),
+    /// The async runtime cannot start.
+    #[error("cannot start the server's threads: {0}")]
+    Runtime(std::io::Error),
     /// Ctrl-C cannot be listened to.
     #[error("cannot listen for Ctrl-C: {0}")]
     Interrupt(#[from] ctrlc::Error),
@@ -65,8 +80,10 @@ impl CliError {
             Self::Engine(e) => e.code(),
             Self::Usage(_) => "usage",
             Self::NotFound(_) => "not_found",
-            Self::Stream { .. } | Self::Write { .. } => "io",
-            Self::Json(_) | Self::Interrupt(_) => "internal",
+            Self::Stream { .. } | Self::Write { .. } | Self::Serve(_) => "io",
+            Self::Settings(_) => "settings",
+            Self::Setup(_) | Self::Demo(_) => "setup",
+            Self::Json(_) | Self::Interrupt(_) | Self::Runtime(_) => "internal",
         }
     }
 
@@ -77,7 +94,7 @@ impl CliError {
     /// 2 where the same command line can never work, 1 for the rest.
     pub(super) fn exit_code(&self) -> u8 {
         let wrong_use = match self {
-            Self::Usage(_) => true,
+            Self::Usage(_) | Self::Settings(_) => true,
             Self::Engine(e) => matches!(
                 e,
                 Error::EmptyQuestion

@@ -15,17 +15,12 @@ impl GeneratorArgs {
     /// Options with the generator that the flags name, else `default`. A local model is
     /// loaded here; an endpoint hears nothing yet.
     pub(super) fn options(&self, engine: &Engine, default: &str) -> Result<AskOptions> {
-        let name = self.generator.as_deref().unwrap_or(default).trim();
-        let answerer = match place(name, self.model.as_deref(), var("OLLAMA_URL"))? {
-            Place::Nowhere => Answerer::Extractive,
-            Place::Here(model) => Answerer::Model(engine.generator(model)?),
-            Place::There(mut options) => {
-                if options.api == RemoteApi::OpenAi {
-                    options.key = var("OPENAI_API_KEY");
-                }
-                Answerer::Model(Arc::new(RemoteModel::new(options)))
-            }
+        let name = self.generator.as_deref().unwrap_or(default);
+        let endpoints = Endpoints {
+            ollama: var("OLLAMA_URL"),
+            openai_key: var("OPENAI_API_KEY"),
         };
+        let answerer = answerer(engine, name, self.model.as_deref(), &endpoints)?;
         let mut options = AskOptions {
             answerer,
             ..AskOptions::default()
@@ -38,6 +33,35 @@ impl GeneratorArgs {
         }
         Ok(options)
     }
+}
+
+/// How endpoints are reached.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Endpoints {
+    /// Where Ollama is.
+    pub(super) ollama: Option<String>,
+    /// The key of an OpenAI-compatible endpoint.
+    pub(super) openai_key: Option<String>,
+}
+
+/// The generator that goes by `name`. A local model is loaded here; an endpoint hears nothing
+/// yet. `model` says which model of an endpoint is meant.
+pub(super) fn answerer(
+    engine: &Engine,
+    name: &str,
+    model: Option<&str>,
+    endpoints: &Endpoints,
+) -> Result<Answerer> {
+    Ok(match place(name.trim(), model, endpoints.ollama.clone())? {
+        Place::Nowhere => Answerer::Extractive,
+        Place::Here(model) => Answerer::Model(engine.generator(model)?),
+        Place::There(mut options) => {
+            if options.api == RemoteApi::OpenAi {
+                options.key.clone_from(&endpoints.openai_key);
+            }
+            Answerer::Model(Arc::new(RemoteModel::new(options)))
+        }
+    })
 }
 
 /// Where a generator runs.

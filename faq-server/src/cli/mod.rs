@@ -23,7 +23,7 @@ mod models;
 mod output;
 mod progress;
 mod search;
-mod settings;
+mod serve;
 mod snippet;
 
 use std::process::ExitCode;
@@ -37,7 +37,6 @@ use output::Output;
 
 /// Reads the arguments, runs the verb, and says how it ended.
 pub(crate) fn main() -> ExitCode {
-    log::install();
     if std::env::args_os().len() < 2 {
         output::note(Args::command().render_help());
         return ExitCode::from(2);
@@ -46,6 +45,10 @@ pub(crate) fn main() -> ExitCode {
         Ok(args) => args,
         Err(e) => return usage(&e),
     };
+    // The server's log is another.
+    if !matches!(args.command, Command::Serve(_)) {
+        log::install();
+    }
     let mut out = Output::new(args.common.json);
     let result = run(&args, &mut out).and_then(|outcome| out.flush().map(|()| outcome));
     match result {
@@ -69,8 +72,19 @@ fn run(args: &Args, out: &mut Output) -> Result<Outcome> {
         Command::Reindex(args) => list::reindex(common, args, out),
         Command::Embed(args) => embed::run(common, args, out),
         Command::Models(args) => models::run(common, args, out),
+        Command::Serve(args) => serve::run(common, args, out),
         Command::Doctor(_) => doctor::run(common, out),
+        Command::ParseChild(args) => parse_child(&args.header),
     }
+}
+
+/// One document from stdin to stdout, in a process that can do nothing else.
+fn parse_child(header: &str) -> Result<Outcome> {
+    crate::sandbox::child::run(header).map_err(|source| CliError::Stream {
+        action: "parse for another process",
+        source,
+    })?;
+    Ok(Outcome::Done)
 }
 
 /// Says why it failed, and turns that into an exit code.
@@ -113,6 +127,10 @@ impl Common {
 
     /// The engine that the flags describe. Nothing is loaded or written yet.
     fn engine(&self, chunks: Option<&ChunkArgs>) -> Result<Engine> {
+        Ok(Engine::with_config(self.engine_config(chunks))?)
+    }
+
+    fn engine_config(&self, chunks: Option<&ChunkArgs>) -> EngineConfig {
         let mut config = EngineConfig::new(self.data_dir());
         config.models = self.model_store();
         if let Some(model) = &self.embedding_model {
@@ -131,7 +149,7 @@ impl Common {
         if let Some(megabytes) = self.max_file_size {
             config.limits.file_bytes = megabytes.saturating_mul(1 << 20);
         }
-        Ok(Engine::with_config(config)?)
+        config
     }
 
     /// The collection that the flags name, which must exist.

@@ -2,13 +2,17 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::format_collect,
     reason = "a test that panics has failed, and stderr says why it was skipped"
 )]
 
 mod answers;
 mod bad_input;
+mod clients;
 mod kill;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod story;
 mod support;
 mod usage;

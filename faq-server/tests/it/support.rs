@@ -171,6 +171,11 @@ pub(crate) fn handbook(world: &World) {
     );
 }
 
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 /// A file of the shared test data; `None`, said on stderr, where there is no such data.
 pub(crate) fn data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("FAQ_TEST_DATA").map_or_else(

@@ -3,7 +3,24 @@
 
 use std::str::FromStr;
 
-use super::doctor::{Check, Status};
+/// How a setting stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Fine,
+    /// Allowed, and hardly meant.
+    Warning,
+    /// Nothing can be started with it.
+    Broken,
+}
+
+/// What there is to say about one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) name: String,
+    pub(crate) level: Level,
+    /// Reads on after the name.
+    pub(crate) detail: String,
+}
 
 /// What a setting's value has to be.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +43,14 @@ enum Kind {
 const KNOWN: &[(&str, Kind)] = &[
     ("FAQ_DATA", Kind::Text),
     ("FAQ_MODELS_DIR", Kind::Text),
-    ("PORT", Kind::Whole(1, 65_535)),
+    ("FAQ_KEY_DIR", Kind::Text),
+    ("HOST", Kind::Text),
+    ("PORT", Kind::Whole(0, 65_535)),
     ("PUBLIC_BASE_URL", Kind::Text),
     ("TRUSTED_PROXIES", Kind::Text),
     ("METRICS_ADDR", Kind::Text),
     ("REGISTRATION", Kind::Text),
+    ("REGISTRATION_TOKEN", Kind::Secret),
     ("JWT_ACCESS_SECRET", Kind::Secret),
     ("JWT_REFRESH_SECRET", Kind::Secret),
     ("ACCESS_TOKEN_EXPIRE_MINUTES", Kind::Whole(1, 525_600)),
@@ -40,6 +60,9 @@ const KNOWN: &[(&str, Kind)] = &[
     ("ARGON2_TIME_COST", Kind::Whole(1, u32::MAX as u64)),
     ("ARGON2_PARALLELISM", Kind::Whole(1, 255)),
     ("RATE_LIMIT_PER_MINUTE", Kind::Whole(1, u32::MAX as u64)),
+    ("MAX_DOCUMENTS", Kind::Whole(1, 1 << 40)),
+    ("MAX_USERS", Kind::Whole(1, 1 << 40)),
+    ("MAX_STORAGE_MB", Kind::Whole(1, 1 << 40)),
     ("MAX_FILE_SIZE_MB", Kind::Whole(1, 1 << 20)),
     ("ALLOWED_FILE_TYPES", Kind::Text),
     ("STORAGE_TYPE", Kind::Text),
@@ -49,11 +72,15 @@ const KNOWN: &[(&str, Kind)] = &[
     ("AWS_ACCESS_KEY_ID", Kind::Secret),
     ("AWS_SECRET_ACCESS_KEY", Kind::Secret),
     ("S3_ENDPOINT", Kind::Text),
+    ("INGEST_WORKERS", Kind::Whole(1, 64)),
     ("EMBEDDING_MODEL", Kind::Text),
     ("LLM_MODEL", Kind::Text),
     ("LLM_FALLBACK_MODEL", Kind::Text),
     ("LLM_MAX_TOKENS", Kind::Whole(1, 1 << 20)),
     ("LLM_TEMPERATURE", Kind::Number(0.0, 10.0)),
+    ("ANSWER_SLOTS", Kind::Whole(1, 256)),
+    ("ANSWER_QUEUE", Kind::Whole(0, 10_000)),
+    ("ANSWER_TIMEOUT", Kind::Whole(1, 3600)),
     ("LLM_CACHE_TTL", Kind::Whole(0, u32::MAX as u64)),
     ("OPENAI_API_KEY", Kind::Secret),
     ("OLLAMA_URL", Kind::Text),
@@ -65,6 +92,8 @@ const KNOWN: &[(&str, Kind)] = &[
     ("CORS_CREDENTIALS", Kind::Switch),
     ("LOG_LEVEL", Kind::Text),
     ("WEBHOOK_SECRET", Kind::Secret),
+    ("WEBHOOK_ALLOW_PRIVATE", Kind::Switch),
+    ("ENVIRONMENT", Kind::Text),
     ("WEBHOOK_TIMEOUT", Kind::Whole(1, 3600)),
     ("DATA_RETENTION_DAYS", Kind::Whole(1, 36_500)),
 ];
@@ -81,36 +110,38 @@ const GONE: &[(&str, &str)] = &[
     ("DATABASE_URL", "the store is built in"),
 ];
 
-/// What the environment holds of [`KNOWN`] and [`GONE`].
-pub(super) fn checks(environment: impl Iterator<Item = (String, String)>) -> Vec<Check> {
-    let mut checks: Vec<Check> = environment
+/// What the values hold of [`KNOWN`] and [`GONE`], by name.
+pub(crate) fn findings(values: impl Iterator<Item = (String, String)>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = values
         .filter(|(_, value)| !value.is_empty())
-        .filter_map(|(name, value)| check(&name, &value))
+        .filter_map(|(name, value)| finding(name, &value))
         .collect();
-    checks.sort_by(|a, b| a.name.cmp(&b.name));
-    checks
+    findings.sort_by(|a, b| a.name.cmp(&b.name));
+    findings
 }
 
-fn check(name: &str, value: &str) -> Option<Check> {
-    if let Some((_, kind)) = KNOWN.iter().find(|(known, _)| *known == name) {
-        return Some(match kind.check(value) {
-            Err(wanted) => Check::new(
-                name,
-                Status::Broken,
+fn finding(name: String, value: &str) -> Option<Finding> {
+    let (level, detail) = if let Some((_, kind)) = KNOWN.iter().find(|(known, _)| *known == name) {
+        match (kind.check(value), remark(&name, value)) {
+            (Err(wanted), _) => (
+                Level::Broken,
                 format!("is {}; it has to be {wanted}", kind.shown(value)),
             ),
-            Ok(()) => match remark(name, value) {
-                Some(remark) => Check::new(name, Status::Warning, remark),
-                None => Check::new(name, Status::Fine, kind.shown(value)),
-            },
-        });
-    }
-    let (_, instead) = GONE.iter().find(|(prefix, _)| name.starts_with(prefix))?;
-    Some(Check::new(
+            (Ok(()), Some(remark)) => (Level::Warning, remark),
+            (Ok(()), None) => (Level::Fine, kind.shown(value)),
+        }
+    } else {
+        let (_, instead) = GONE.iter().find(|(prefix, _)| name.starts_with(prefix))?;
+        (
+            Level::Warning,
+            format!("has no effect: {instead}; take it out"),
+        )
+    };
+    Some(Finding {
         name,
-        Status::Warning,
-        format!("has no effect: {instead}; take it out"),
-    ))
+        level,
+        detail,
+    })
 }
 
 /// A value that is allowed and hardly meant.
@@ -167,24 +198,21 @@ impl Kind {
 mod tests {
     use super::*;
 
-    fn status(name: &str, value: &str) -> Option<(Status, String)> {
-        let environment = [(name.to_owned(), value.to_owned())];
-        checks(environment.into_iter())
-            .pop()
-            .map(|c| (c.status, c.detail))
+    fn status(name: &str, value: &str) -> Option<(Level, String)> {
+        finding(name.to_owned(), value).map(|f| (f.level, f.detail))
     }
 
     #[test]
     fn values_are_checked_and_secrets_never_shown() {
         assert!(matches!(
             status("CHUNK_SIZE", "500"),
-            Some((Status::Fine, _))
+            Some((Level::Fine, _))
         ));
         assert!(matches!(
             status("CHUNK_SIZE", "many"),
-            Some((Status::Broken, _))
+            Some((Level::Broken, _))
         ));
-        assert!(matches!(status("PORT", "70000"), Some((Status::Broken, _))));
+        assert!(matches!(status("PORT", "70000"), Some((Level::Broken, _))));
         for name in ["ENCRYPTION_KEY", "OPENAI_API_KEY"] {
             let told = status(name, "sesame");
             assert!(told.is_some_and(|(_, detail)| !detail.contains("sesame")));
@@ -199,11 +227,14 @@ mod tests {
             ("SIMILARITY_THRESHOLD", "0.7"),
         ] {
             assert!(
-                matches!(status(name, value), Some((Status::Warning, _))),
+                matches!(status(name, value), Some((Level::Warning, _))),
                 "{name}"
             );
         }
         assert_eq!(status("HOME", "anywhere"), None);
-        assert_eq!(status("KAFKA_BROKERS", ""), None);
+        assert_eq!(
+            findings([("KAFKA_BROKERS".into(), String::new())].into_iter()),
+            []
+        );
     }
 }

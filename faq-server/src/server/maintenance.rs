@@ -1,0 +1,51 @@
+//! What has to be done now and then: expiries, sweeps, retention.
+
+use std::time::Duration;
+
+use super::app::App;
+use super::clock::{DAY, now_ms};
+use super::store::{conversations, documents, jobs, replays, sessions};
+
+/// How often the clock is looked at.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// How long finished jobs are kept.
+const JOBS_KEPT: i64 = DAY;
+
+/// Runs until the server goes down.
+pub(crate) async fn run(app: App) {
+    let mut stopping = app.stopping.clone();
+    loop {
+        once(&app).await;
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = super::serve::stopped(&mut stopping) => return,
+        }
+    }
+}
+
+async fn once(app: &App) {
+    app.limits.sweep();
+    app.answers.sweep();
+    super::uploads::look_for_all(app).await;
+    let retention = app.config.retention_days;
+    let swept = app
+        .store
+        .write(move |c| {
+            let now = now_ms();
+            replays::sweep(c, now)?;
+            documents::expire_pending(c, now)?;
+            jobs::sweep(c, now - JOBS_KEPT)?;
+            sessions::sweep(c, now)?;
+            match retention {
+                Some(days) => conversations::sweep(c, now - i64::from(days) * DAY),
+                None => Ok(0),
+            }
+        })
+        .await;
+    match swept {
+        Ok(0) => {}
+        Ok(erased) => tracing::info!(erased, "conversations past their retention were erased"),
+        Err(error) => tracing::error!(%error, "maintenance failed"),
+    }
+}

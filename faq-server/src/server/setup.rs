@@ -1,0 +1,122 @@
+//! From settings to a server that can be started: every part opened and checked.
+
+use std::sync::Arc;
+
+use faq_auth::{AccessTokens, Passwords};
+use faq_core::{Answerer, AskOptions, Engine, EngineConfig, Threshold};
+use tokio::sync::watch;
+
+use super::answers::{Answers, Capacity};
+use super::app::{App, Setup};
+use super::config::{Config, StorageConfig};
+use super::keys::{KeyError, Keys};
+use super::store::{Store, StoreError, organisations};
+use crate::sandbox::{Sandbox, SandboxConfig, SandboxError};
+use crate::storage::{LocalStorage, S3Storage, Storage, StorageError};
+
+/// Under this name the store keeps which master key its secrets are sealed under.
+const KEY_ID: &str = "master_key_id";
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    #[error("cannot make the data folder {path}: {source}")]
+    DataDir {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the storage cannot be used: {0}")]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Engine(#[from] faq_core::Error),
+    #[error("the parser's sandbox cannot be used: {0}")]
+    Sandbox(#[from] SandboxError),
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// Opens everything. `engine` says how the engine is set up and `answerer` makes generators by
+/// name; `stopping` becomes true when the server is to go down.
+pub(crate) async fn prepare(
+    config: Config,
+    mut engine: EngineConfig,
+    answerer: impl Fn(&Engine, &str) -> Result<Answerer, String>,
+    stopping: watch::Receiver<bool>,
+) -> Result<App, SetupError> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|source| SetupError::DataDir {
+        path: config.data_dir.clone(),
+        source,
+    })?;
+    let store = Store::open(&config.data_dir.join("server.db"))?;
+    let sealed_under = store.read_now(|c| organisations::meta(c, KEY_ID))?;
+    let keys = Keys::load(&config, sealed_under.as_deref())?;
+    if sealed_under.is_none() {
+        let id = keys.master.key_id().to_string();
+        store
+            .write(move |c| organisations::set_meta(c, KEY_ID, &id))
+            .await?;
+    }
+    let setting = |e: &dyn std::fmt::Display| SetupError::Setting(e.to_string());
+    let tokens = AccessTokens::new(&keys.access, config.access_token).map_err(|e| setting(&e))?;
+    let passwords = Passwords::new(config.argon2).map_err(|e| setting(&e))?;
+    let storage = match &config.storage {
+        StorageConfig::Local(path) => Storage::Local(LocalStorage::open(path)?),
+        StorageConfig::S3(s3) => Storage::S3(S3Storage::open(s3)?),
+    };
+    engine.limits.file_bytes = config.max_file_bytes;
+    engine.reader = Arc::new(Sandbox::new(SandboxConfig::default())?);
+    let engine = Engine::with_config(engine)?;
+    // The embedding model is loaded now, so that the first question does not wait for it.
+    engine.embedder()?;
+    let primary = answerer(&engine, &config.generator)
+        .map_err(|e| SetupError::Setting(format!("LLM_MODEL: {e}")))?;
+    let fallback = config
+        .fallback_generator
+        .as_deref()
+        .map(|name| answerer(&engine, name))
+        .transpose()
+        .map_err(|e| SetupError::Setting(format!("LLM_FALLBACK_MODEL: {e}")))?;
+    let answers = Answers::new(
+        primary,
+        fallback,
+        ask_options(&config),
+        &Capacity {
+            slots: config.answer_slots,
+            waiting: config.answer_queue,
+            timeout: config.answer_timeout,
+            cache: config.answer_cache,
+        },
+    );
+    Ok(App::new(Setup {
+        config,
+        keys,
+        store,
+        engine,
+        storage,
+        tokens,
+        passwords,
+        answers,
+        stopping,
+    }))
+}
+
+fn ask_options(config: &Config) -> AskOptions {
+    let mut options = AskOptions {
+        max_context_chunks: config.max_context_chunks,
+        ..AskOptions::default()
+    };
+    if let Some(cosine) = config.similarity_threshold {
+        options.threshold = Threshold::Cosine(cosine);
+    }
+    if let Some(tokens) = config.max_tokens {
+        options.generate.max_tokens = tokens;
+    }
+    if let Some(temperature) = config.temperature {
+        options.generate.temperature = temperature;
+    }
+    options
+}
