@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     /// `true` once the server goes down.
     pub(crate) stopping: watch::Receiver<bool>,
     hashing: Semaphore,
+    /// Keeps a second server out of the data folder for as long as this one lives.
+    _lock: std::fs::File,
 }
 
 impl Deref for App {
@@ -68,6 +70,8 @@ pub(crate) struct Setup {
     pub(crate) passwords: Passwords,
     pub(crate) answers: Answers,
     pub(crate) stopping: watch::Receiver<bool>,
+    /// The locked file of the data folder.
+    pub(crate) lock: std::fs::File,
 }
 
 impl App {
@@ -82,6 +86,7 @@ impl App {
             passwords,
             answers,
             stopping,
+            lock,
         } = setup;
         Self(Arc::new(Parts {
             limits: Limits::new(config.rate_limit_per_minute),
@@ -99,6 +104,7 @@ impl App {
             running: Mutex::default(),
             stopping,
             hashing: Semaphore::new(HASHES),
+            _lock: lock,
         }))
     }
 

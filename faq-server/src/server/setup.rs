@@ -8,9 +8,10 @@ use tokio::sync::watch;
 
 use super::answers::{Answers, Capacity};
 use super::app::{App, Setup};
+use super::clock::now_ms;
 use super::config::{Config, StorageConfig};
 use super::keys::{KeyError, Keys};
-use super::store::{Store, StoreError, organisations};
+use super::store::{Store, StoreError, jobs, organisations};
 use crate::sandbox::{Sandbox, SandboxConfig, SandboxError};
 use crate::storage::{LocalStorage, S3Storage, Storage, StorageError};
 
@@ -25,6 +26,13 @@ pub(crate) enum SetupError {
         path: std::path::PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot lock {path}: {source}")]
+    Lock {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("another server uses the data folder {0}; stop it, or give another folder in --data")]
+    InUse(std::path::PathBuf),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -51,6 +59,7 @@ pub(crate) async fn prepare(
         path: config.data_dir.clone(),
         source,
     })?;
+    let lock = lock(&config.data_dir)?;
     let store = Store::open(&config.data_dir.join("server.db"))?;
     let sealed_under = store.read_now(|c| organisations::meta(c, KEY_ID))?;
     let keys = Keys::load(&config, sealed_under.as_deref())?;
@@ -59,6 +68,10 @@ pub(crate) async fn prepare(
         store
             .write(move |c| organisations::set_meta(c, KEY_ID, &id))
             .await?;
+    }
+    let abandoned = store.write(|c| jobs::abandon_leases(c, now_ms())).await?;
+    if abandoned > 0 {
+        tracing::warn!(abandoned, "work that a server left when it died goes on");
     }
     let setting = |e: &dyn std::fmt::Display| SetupError::Setting(e.to_string());
     let tokens = AccessTokens::new(&keys.access, config.access_token).map_err(|e| setting(&e))?;
@@ -101,7 +114,28 @@ pub(crate) async fn prepare(
         passwords,
         answers,
         stopping,
+        lock,
     }))
+}
+
+/// Locks the data folder. The system ends the lock with the process, however that dies.
+fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, SetupError> {
+    let path = data_dir.join("server.lock");
+    let failed = |source| SetupError::Lock {
+        path: path.clone(),
+        source,
+    };
+    let file = std::fs::File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(SetupError::InUse(data_dir.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
 }
 
 fn ask_options(config: &Config) -> AskOptions {

@@ -230,6 +230,15 @@ pub(crate) fn renew(c: &Connection, job: &Job, lease_until: i64) -> Result<bool>
     )
 }
 
+/// Ends every lease: for a server that has just started, and so knows that nobody works. The
+/// attempts that were cut off count.
+pub(crate) fn abandon_leases(c: &Connection, now: i64) -> Result<usize> {
+    Ok(c.execute(
+        "UPDATE jobs SET lease_until_ms = ?1 WHERE state = 'leased'",
+        [now],
+    )?)
+}
+
 /// Done; `false` where the lease was lost, and what was done does not count.
 pub(crate) fn succeed(c: &Connection, job: &Job, now: i64) -> Result<bool> {
     finish(
