@@ -1,0 +1,15 @@
+//! The HTTP server as its clients meet it: the real binary, over TCP, with the real model.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::format_collect,
+    reason = "a test that panics has failed, and what is measured is printed"
+)]
+
+mod client;
+mod hostile;
+mod isolation;
+mod matrix;
+mod queue;
+mod server;
