@@ -1,10 +1,11 @@
 //! The engine: a data directory, its collections, and the models that serve them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use faq_index::{CollectionConfig, IndexError};
+use faq_index::{CollectionConfig, DocumentId, IndexError, TruthCopy};
 use faq_ingest::{ChunkConfig, Limits};
 
 use crate::generate::{Generator, LocalModel};
@@ -202,6 +203,22 @@ impl Engine {
         Ok(names)
     }
 
+    /// Copies the truth of a collection to the file `into`, which must not exist, beside whoever
+    /// has the collection open; see [`faq_index::copy_truth`].
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is no name, [`Error::Index`] where it cannot be copied.
+    pub fn copy_truth<S: BuildHasher>(
+        &self,
+        name: &str,
+        into: &Path,
+        keep: Option<&HashSet<DocumentId, S>>,
+    ) -> Result<TruthCopy> {
+        check_name(name)?;
+        let dir = self.collection_dir(name);
+        Ok(faq_index::copy_truth(&dir, into, keep)?)
+    }
+
     /// The directory of a collection.
     pub(crate) fn collection_dir(&self, name: &str) -> PathBuf {
         self.0.config.data_dir.join("collections").join(name)
@@ -280,6 +297,11 @@ impl std::fmt::Debug for Engine {
             .field("config", &self.0.config)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a collection may have this name.
+pub fn is_collection_name(name: &str) -> bool {
+    check_name(name).is_ok()
 }
 
 /// A name is a directory's name on every system: letters, digits, `_`, `-`, `.`, not first a dot.

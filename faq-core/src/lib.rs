@@ -37,11 +37,13 @@ pub use answer::{
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};
 pub use embed::{BertEmbedder, EmbedError, Embedder, TextKind};
-pub use engine::{DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine, EngineConfig};
+pub use engine::{
+    DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine, EngineConfig, is_collection_name,
+};
 pub use error::{Error, Result};
 pub use faq_index::{
     CollectionStats, CompactReceipt, Deleted, DocumentId, DocumentInfo, Filter, Fusion, IndexError,
-    Mode, Plan, StoredChunk, VectorSearch, WriteReceipt,
+    Mode, Plan, StoredChunk, TruthCopy, VectorSearch, WriteReceipt, documents_in_copy,
 };
 pub use faq_ingest::{
     Block, BlockKind, ByteRange, Chunk, ChunkConfig, ChunkError, Document, Format, Limits, Page,

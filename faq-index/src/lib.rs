@@ -34,3 +34,4 @@ pub use record::{
     ChunkRecord, Deleted, DocumentInfo, DocumentRecord, Fingerprint, StoredChunk, StoredDocument,
     Window, WriteBatch, WriteReceipt,
 };
+pub use store::{TruthCopy, copy_truth, documents_in_copy};

@@ -220,6 +220,17 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_in_the_operators_guide() {
+        let guide = include_str!("../../docs/operating.md");
+        let missing: Vec<&str> = KNOWN
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| !guide.contains(&format!("\n| `{name}` |")))
+            .collect();
+        assert!(missing.is_empty(), "docs/operating.md lacks {missing:?}");
+    }
+
+    #[test]
     fn what_is_gone_or_hardly_meant_draws_a_warning() {
         for (name, value) in [
             ("KAFKA_BROKERS", "a:9092"),

@@ -4,6 +4,7 @@
 //! lock; reads have connections of their own and never wait for it (write-ahead log).
 //! Nothing here knows of segments, graphs or keyword indexes: they are derived from here.
 
+mod copy;
 mod read;
 mod schema;
 mod write;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use uuid::Uuid;
 
+pub use copy::{TruthCopy, copy_truth, documents_in_copy};
 pub(crate) use read::{DocumentText, VectorRow};
 pub(crate) use write::Applied;
 

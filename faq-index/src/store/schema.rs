@@ -6,7 +6,7 @@ use rusqlite::Connection;
 pub(super) const FORMAT: u32 = 1;
 
 /// Marks the file as ours, in the header field that SQLite has for it ("FAQ1").
-const APPLICATION_ID: i32 = 0x4641_5131;
+pub(super) const APPLICATION_ID: i32 = 0x4641_5131;
 
 /// Statement lists; the one at index `n` leads from format `n` to `n + 1`.
 const MIGRATIONS: [&str; FORMAT as usize] = [V1];

@@ -145,7 +145,10 @@ impl Applied<'_> {
     }
 }
 
-fn delete(tx: &Transaction<'_>, id: DocumentId) -> rusqlite::Result<Option<(DocKey, Deleted)>> {
+pub(super) fn delete(
+    tx: &Transaction<'_>,
+    id: DocumentId,
+) -> rusqlite::Result<Option<(DocKey, Deleted)>> {
     let found = tx
         .prepare_cached(
             "DELETE FROM documents WHERE id = ?1 RETURNING key, chunks, vectors, bytes",

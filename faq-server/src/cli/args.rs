@@ -163,6 +163,21 @@ NAME=value lines. Flags go before the environment, the environment before the fi
 required: keys that are not given are made at the first start, beside the data folder. All
 mistakes are told at once. See docs/operating.md.")]
     Serve(ServeArgs),
+    /// Write everything that is kept into one file, also beside a running server
+    #[command(after_help = "Examples:
+  faq backup --data /var/lib/faq faq.backup
+  faq backup --force --config /etc/faq.env /mnt/backups/faq.backup
+
+The file holds the documents, the people and the uploaded files, and never the master key: keep
+that elsewhere. What can be made again (vectors' segments, keyword index) is left out.")]
+    Backup(BackupArgs),
+    /// Bring a backup into an empty or missing data folder
+    #[command(after_help = "Examples:
+  faq restore faq.backup --data /var/lib/faq
+  faq restore --json faq.backup --data faq-data | jq .master_key_id
+
+Everything is checked before anything is put into its place; a failure leaves nothing.")]
+    Restore(RestoreArgs),
     /// Check models, disk, processor and settings
     #[command(after_help = "Example:
   faq doctor --data faq-data
@@ -188,6 +203,29 @@ pub(super) struct ServeArgs {
     /// File to write the address into once requests are answered
     #[arg(long, value_name = "FILE")]
     pub(super) address_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct BackupArgs {
+    /// File to write
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Replace the file where it is there already
+    #[arg(long)]
+    pub(super) force: bool,
+    /// File of NAME=value lines, as the server's: it says where uploaded files are kept
+    #[arg(long, value_name = "FILE", env = "FAQ_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct RestoreArgs {
+    /// File that `faq backup` wrote
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// File of NAME=value lines, as the server's: it says where the keys are kept
+    #[arg(long, value_name = "FILE", env = "FAQ_CONFIG")]
+    pub(super) config: Option<PathBuf>,
 }
 
 /// What the server tells a process that parses one document for it.

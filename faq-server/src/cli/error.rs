@@ -58,6 +58,9 @@ pub(super) enum CliError {
     /// There is nothing to try the server on.
     #[error(transparent)]
     Demo(#[from] crate::server::demo::DemoError),
+    /// A backup could not be written or restored.
+    #[error(transparent)]
+    Backup(#[from] crate::server::backup::BackupError),
     /// The server cannot go on.
     #[error("{0}")]
     Serve(std::io::Error),
@@ -83,6 +86,7 @@ impl CliError {
             Self::Stream { .. } | Self::Write { .. } | Self::Serve(_) => "io",
             Self::Settings(_) => "settings",
             Self::Setup(_) | Self::Demo(_) => "setup",
+            Self::Backup(e) => e.code(),
             Self::Json(_) | Self::Interrupt(_) | Self::Runtime(_) => "internal",
         }
     }

@@ -8,6 +8,7 @@
 
 mod args;
 mod ask;
+mod backup;
 mod dates;
 mod demo;
 mod doctor;
@@ -73,6 +74,8 @@ fn run(args: &Args, out: &mut Output) -> Result<Outcome> {
         Command::Embed(args) => embed::run(common, args, out),
         Command::Models(args) => models::run(common, args, out),
         Command::Serve(args) => serve::run(common, args, out),
+        Command::Backup(args) => backup::backup(common, args, out),
+        Command::Restore(args) => backup::restore(common, args, out),
         Command::Doctor(_) => doctor::run(common, out),
         Command::ParseChild(args) => parse_child(&args.header),
     }

@@ -13,7 +13,8 @@ use super::output::{self, Output};
 use crate::server::{self, Config, Values};
 
 pub(super) fn run(common: &Common, args: &ServeArgs, out: &mut Output) -> Result<Outcome> {
-    let values = values(args)?;
+    let flags = [("HOST", &args.host), ("PORT", &args.port)];
+    let values = values(&flags, args.config.as_deref())?;
     let config = Config::read(common.data_dir(), &values)?;
     let engine = engine_config(common, &values);
     start(
@@ -37,20 +38,19 @@ pub(super) fn run(common: &Common, args: &ServeArgs, out: &mut Output) -> Result
 }
 
 /// Flags first, then the environment, then the file.
-fn values(args: &ServeArgs) -> Result<Values> {
+pub(super) fn values(flags: &[(&str, &Option<String>)], file: Option<&Path>) -> Result<Values> {
     let mut values = Values::default();
-    let flags = [("HOST", &args.host), ("PORT", &args.port)];
     values.add(
         flags
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))),
+            .iter()
+            .filter_map(|(name, value)| Some(((*name).to_owned(), (*value).clone()?))),
     );
     values.add(
         std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }),
     );
-    if let Some(file) = &args.config {
+    if let Some(file) = file {
         values.add_file(file)?;
     }
     Ok(values)

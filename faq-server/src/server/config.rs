@@ -206,6 +206,14 @@ impl Config {
             Err(BadSettings(reader.problems))
         }
     }
+
+    /// The folder of uploaded files; `None` where they lie in an object store.
+    pub(crate) fn local_storage(&self) -> Option<&Path> {
+        match &self.storage {
+            StorageConfig::Local(path) => Some(path),
+            StorageConfig::S3(_) => None,
+        }
+    }
 }
 
 impl Reader<'_> {

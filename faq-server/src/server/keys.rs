@@ -63,13 +63,8 @@ impl Keys {
             why: e.to_string(),
             setting: "ENCRYPTION_KEY",
         })?;
-        if let Some(sealed) = sealed_under.and_then(|id| id.parse::<KeyId>().ok())
-            && master.expect_id(sealed).is_err()
-        {
-            return Err(KeyError::OtherKey {
-                sealed: sealed.to_string(),
-                given: master.key_id().to_string(),
-            });
+        if let Some(sealed) = sealed_under.and_then(|id| id.parse::<KeyId>().ok()) {
+            expect(&master, sealed)?;
         }
         let secret = |given: &Option<String>, file: &str| match given {
             Some(given) => Ok(given.clone()),
@@ -85,6 +80,34 @@ impl Keys {
                 .map_err(|e| KeyError::Setting(e.to_string()))?,
         })
     }
+}
+
+/// Whether the data was sealed under this key.
+pub(crate) fn expect(master: &MasterKey, sealed: KeyId) -> Result<(), KeyError> {
+    master.expect_id(sealed).map_err(|_| KeyError::OtherKey {
+        sealed: sealed.to_string(),
+        given: master.key_id().to_string(),
+    })
+}
+
+/// The master key that `config` gives or the key folder holds; `None` where there is neither.
+/// Makes nothing.
+pub(crate) fn master_at_hand(config: &Config) -> Result<Option<MasterKey>, KeyError> {
+    let path = config.key_dir.join("master.key");
+    let text = match &config.encryption_key {
+        Some(given) => given.clone(),
+        None => match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(KeyError::File { path, source }),
+        },
+    };
+    let master = MasterKey::from_hex(&text).map_err(|e| KeyError::Content {
+        path,
+        why: e.to_string(),
+        setting: "ENCRYPTION_KEY",
+    })?;
+    Ok(Some(master))
 }
 
 /// The text of a key file, made with 32 random bytes in hex where there is none.

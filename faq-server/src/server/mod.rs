@@ -7,6 +7,7 @@
 mod answers;
 mod api;
 mod app;
+pub(crate) mod backup;
 mod body;
 mod chat;
 mod clock;

@@ -16,7 +16,7 @@ use crate::sandbox::{Sandbox, SandboxConfig, SandboxError};
 use crate::storage::{LocalStorage, S3Storage, Storage, StorageError};
 
 /// Under this name the store keeps which master key its secrets are sealed under.
-const KEY_ID: &str = "master_key_id";
+pub(super) const KEY_ID: &str = "master_key_id";
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,13 @@
 )]
 
 mod answers;
+mod backup;
 mod bad_input;
 mod clients;
 mod kill;
 #[cfg(target_os = "linux")]
 mod sandbox;
+mod served;
 mod story;
 mod support;
 mod usage;

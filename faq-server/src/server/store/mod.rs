@@ -8,6 +8,7 @@
 //! commits once, and only then answers: an answer means durable, and many clients share one
 //! fsync. Readers have connections of their own and never wait for the writer.
 
+pub(crate) mod backup;
 pub(crate) mod conversations;
 pub(crate) mod documents;
 pub(crate) mod jobs;
