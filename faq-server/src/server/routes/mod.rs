@@ -12,6 +12,7 @@ mod documents;
 mod ops;
 mod organisations;
 mod stream;
+mod upload;
 mod users;
 
 use std::time::Duration;
@@ -63,7 +64,7 @@ fn public() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(organisations::register))
         .routes(routes!(auth::refresh))
-        .routes(routes!(documents::upload))
+        .routes(routes!(upload::upload))
         // Checks the signature by itself: a browser sends it as the first message.
         .routes(routes!(stream::ws))
         .routes(routes!(ops::health))
@@ -84,7 +85,7 @@ fn member() -> OpenApiRouter<App> {
         .routes(routes!(users::convert))
         .routes(routes!(users::revoke))
         .routes(routes!(users::set_owner))
-        .routes(routes!(documents::announce))
+        .routes(routes!(upload::announce))
         .routes(routes!(documents::list))
         .routes(routes!(documents::get, documents::delete))
         .routes(routes!(documents::status))
