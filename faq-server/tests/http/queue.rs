@@ -237,6 +237,38 @@ fn a_server_that_is_asked_to_stop_loses_no_work_and_no_attempt() {
     }
 }
 
+/// Work that does not end while the server waits for it is called off and handed back.
+#[test]
+fn work_that_is_called_off_when_the_server_stops_is_no_attempt() {
+    let mut server = Server::start_with(&[("MAX_FILE_SIZE_MB", "4")]);
+    let owner = server.register("first").owner;
+    let text: String = (0..60_000)
+        .map(|n| format!("Room {n} opens with the word {}.\n\n", word(n)))
+        .collect();
+    let id = owner.upload_text("rooms.txt", &text);
+    let done = || owner.status(&id)["progress"]["done"].as_u64().unwrap();
+    let mut begun = done();
+    while begun == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+        begun = done();
+    }
+    assert_eq!(server.terminate(), Some(0), "{}", server.log());
+    server.restart();
+    // Begun anew, it has less behind it than it had when it was called off.
+    let document = loop {
+        let document = owner.status(&id);
+        let done = document["progress"]["done"].as_u64().unwrap();
+        // A machine that was fast enough to end it needs no second beginning.
+        if document["status"] != "processing" || (1..10 * begun).contains(&done) {
+            break document;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_ne!(document["status"], "failed", "{document}");
+    assert_eq!(document["attempts"], 1, "{document}");
+    owner.delete(&format!("/v1/documents/{id}")).ok();
+}
+
 /// What Office makes of a document with a password: a container that names its content.
 fn encrypted() -> Vec<u8> {
     let mut bytes = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
