@@ -20,9 +20,11 @@ pub(super) struct Found {
     scopes: Vec<Scope>,
     /// Folders below which nothing can be said to be gone.
     unseen: Vec<PathBuf>,
+    /// Paths as they were given that stand for nothing there is, and what they would cover.
+    unmatched: Vec<(PathBuf, Scope)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Scope {
     /// One file.
     File(PathBuf),
@@ -32,15 +34,38 @@ enum Scope {
     Pattern(GlobMatcher),
 }
 
+impl Scope {
+    fn covers(&self, path: &Path) -> bool {
+        match self {
+            Self::File(file) => file == path,
+            Self::Folder(folder) => path.starts_with(folder),
+            Self::Pattern(pattern) => pattern.is_match(path),
+        }
+    }
+}
+
 impl Found {
+    /// Refuses a path that stands for nothing there is, nor for any document from `origins`: it
+    /// was mistyped.
+    pub(super) fn check_unmatched<'a>(
+        &self,
+        origins: &(impl Iterator<Item = &'a str> + Clone),
+    ) -> Result<()> {
+        for (path, scope) in &self.unmatched {
+            if !origins
+                .clone()
+                .any(|origin| scope.covers(Path::new(origin)))
+            {
+                return Err(Error::NoSuchFile { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a document from `origin` lies below the paths given and its file is gone.
     pub(super) fn is_gone(&self, origin: &str) -> bool {
         let path = Path::new(origin);
-        let inside = self.scopes.iter().any(|scope| match scope {
-            Scope::File(file) => file == path,
-            Scope::Folder(folder) => path.starts_with(folder),
-            Scope::Pattern(pattern) => pattern.is_match(path),
-        });
+        let inside = self.scopes.iter().any(|scope| scope.covers(path));
         inside
             && !self.unseen.iter().any(|folder| path.starts_with(folder))
             && self
@@ -72,12 +97,18 @@ pub(super) fn find(paths: &[PathBuf], gone_is_fine: bool, control: &Control) -> 
                     let (root, matcher) = pattern(&absolute)?;
                     let before = files.len();
                     walk(&root, Some(&matcher), &mut files, &mut found, control)?;
-                    if files.len() == before && !gone_is_fine {
-                        return Err(Error::NoSuchFile { path: path.clone() });
+                    let scope = Scope::Pattern(matcher);
+                    if files.len() == before {
+                        if !gone_is_fine {
+                            return Err(Error::NoSuchFile { path: path.clone() });
+                        }
+                        found.unmatched.push((path.clone(), scope.clone()));
                     }
-                    found.scopes.push(Scope::Pattern(matcher));
+                    found.scopes.push(scope);
                 } else if gone_is_fine {
-                    found.scopes.push(Scope::Folder(absolute));
+                    let scope = Scope::Folder(absolute);
+                    found.unmatched.push((path.clone(), scope.clone()));
+                    found.scopes.push(scope);
                 } else {
                     return Err(Error::NoSuchFile { path: path.clone() });
                 }
@@ -139,7 +170,8 @@ fn walk(
     control: &Control,
 ) -> Result<()> {
     let visible = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        (entry.depth() == 0 || !hidden) && !is_our_own(entry)
     };
     for entry in WalkDir::new(root).into_iter().filter_entry(visible) {
         control.check()?;
@@ -173,10 +205,24 @@ fn walk(
         if let Ok(meta) = path.metadata()
             && meta.is_file()
         {
+            if path.to_str().is_none() {
+                // A document is its path, and two such names could look the same.
+                let what = "the file's name is no valid Unicode; rename it".to_owned();
+                found
+                    .failed
+                    .push(Failure::new(path, &Error::Invalid { what }));
+                continue;
+            }
             files.insert((path.to_owned(), meta.len()));
         }
     }
     Ok(())
+}
+
+/// Whether a folder is a collection, or what a server keeps: `faq ingest .` does not read those.
+fn is_our_own(entry: &walkdir::DirEntry) -> bool {
+    let has = |name: &str| entry.path().join(name).exists();
+    entry.file_type().is_dir() && (has("truth.sqlite") || (has("server.db") && has("blobs")))
 }
 
 #[cfg(test)]
@@ -215,6 +261,42 @@ mod tests {
         let (_dir, root) = tree();
         let found = find(&[root.clone(), root.join("x.md")], false, &Control::new()).unwrap();
         assert_eq!(names(&found), ["[w].md", "z.txt", "y.md", "x.md"]);
+    }
+
+    #[test]
+    fn what_the_engine_keeps_is_not_read() {
+        let (_dir, root) = tree();
+        let kept = root.join("faq-data/collections/default");
+        std::fs::create_dir_all(&kept).unwrap();
+        std::fs::write(kept.join("truth.sqlite"), "").unwrap();
+        std::fs::write(kept.join("meta.json"), "{}").unwrap();
+        let found = find(&[root], false, &Control::new()).unwrap();
+        assert!(!names(&found).contains(&"meta.json".to_owned()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_no_unicode_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let (_dir, root) = tree();
+        let name = std::ffi::OsStr::from_bytes(b"bad\xff.txt");
+        std::fs::write(root.join(name), "text").unwrap();
+        let found = find(&[root], false, &Control::new()).unwrap();
+        assert_eq!(found.failed.len(), 1);
+        assert_eq!(found.files.len(), 4);
+    }
+
+    #[test]
+    fn a_pruned_path_stands_for_something() {
+        let (_dir, root) = tree();
+        let found = find(&[root.join("gone")], true, &Control::new()).unwrap();
+        let origin = root.join("gone/old.md").to_string_lossy().into_owned();
+        assert!(
+            found
+                .check_unmatched(&[origin.as_str()].into_iter())
+                .is_ok()
+        );
+        assert!(found.check_unmatched(&std::iter::empty()).is_err());
     }
 
     #[test]

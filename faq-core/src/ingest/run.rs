@@ -40,8 +40,8 @@ pub struct IngestOptions {
 ///
 /// # Errors
 /// As [`Collection::ingest`] gives them for a path that stands for nothing.
-pub fn check_paths(paths: &[PathBuf], options: &IngestOptions, control: &Control) -> Result<()> {
-    files::find(paths, options.prune, control).map(drop)
+pub fn check_paths(paths: &[PathBuf], control: &Control) -> Result<()> {
+    files::find(paths, false, control).map(drop)
 }
 
 /// What the reading thread hands on.
@@ -91,6 +91,7 @@ impl Collection {
         let embedder = self.embedder()?;
         self.check_embedder(&*embedder)?;
         let known = self.known()?;
+        found.check_unmatched(&known.values().map(|info| info.source.as_str()))?;
         let outcome = self.work(&found, &known, &*embedder, options, control, &mut state);
         match outcome {
             Err(e) if e.is_interrupted() => {

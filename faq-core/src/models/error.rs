@@ -10,8 +10,8 @@ use super::ModelKind;
 pub enum ModelError {
     /// It is not here.
     #[error(
-        "the model {model} is not in {dir} nor in the Hugging Face cache; \
-         get it with `faq models pull {model}` or `scripts/fetch-models`, or give a path to it"
+        "the model {model} is not in {dir} nor in the Hugging Face cache; {}",
+        advice(model)
     )]
     Missing {
         /// The model asked for.
@@ -88,5 +88,17 @@ impl ModelError {
             Self::Checksum { .. } => "model_damaged",
             Self::Io { .. } => "io",
         }
+    }
+}
+
+/// How to get a model: some are known by name, the others are somebody's own.
+fn advice(model: &str) -> String {
+    if super::known::find(model).is_some() {
+        format!(
+            "get it with `faq models pull {model}` or `scripts/fetch-models`, or give a path to it"
+        )
+    } else {
+        "it is none that can be fetched by name (`faq models list` shows those); give a path to it"
+            .to_owned()
     }
 }

@@ -95,6 +95,11 @@ impl ModelStore {
         })
     }
 
+    /// Whether the network is forbidden.
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     /// The local model folder.
     pub fn dir(&self) -> &Path {
         &self.dir

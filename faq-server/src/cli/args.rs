@@ -137,7 +137,7 @@ Works without any model; there are no chunks then.")]
     #[command(after_help = "Examples:
   faq reindex
   faq reindex --chunk-size 256
-  faq reindex --embedding-model bge-small-en-v1.5
+  faq reindex --embedding-model models/bge-small-en-v1.5
 
 The old state answers until the new one is whole.")]
     Reindex(ReindexArgs),

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use faq_core::{Answer, AnswerSource, Collection, IngestOptions};
+use faq_core::{Answer, AnswerSource, Collection, IngestOptions, check_paths};
 use serde::Serialize;
 
 use super::args::{Common, DemoArgs, ProgressKind};
@@ -82,7 +82,21 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Output) -> Result<
         None => unpack(&data.join("samples"))?,
     };
 
-    let collection = engine.collection(&common.collection)?;
+    check_paths(std::slice::from_ref(&samples), &control)?;
+    // Documents of one's own stand in a collection of their own, not beside the built-in ones.
+    let name = match &args.samples {
+        Some(_) => format!(
+            "samples-{:08x}",
+            crc32fast::hash(
+                std::path::absolute(&samples)
+                    .unwrap_or_default()
+                    .as_os_str()
+                    .as_encoded_bytes()
+            )
+        ),
+        None => common.collection.clone(),
+    };
+    let collection = engine.collection(&name)?;
     if !out.is_json() {
         out.line(format_args!(
             "Reading the documents in {} …",

@@ -55,6 +55,15 @@ pub(super) fn answerer(
     Ok(match place(name.trim(), model, endpoints.ollama.clone())? {
         Place::Nowhere => Answerer::Extractive,
         Place::Here(model) => Answerer::Model(engine.generator(model)?),
+        Place::There(options)
+            if engine.config().models.is_offline() && !is_this_machine(&options.url) =>
+        {
+            return Err(CliError::usage(format!(
+                "{} is on the network, and --offline forbids the network; name a local model, or \
+                 leave --offline out",
+                options.url
+            )));
+        }
         Place::There(mut options) => {
             if options.api == RemoteApi::OpenAi {
                 options.key.clone_from(&endpoints.openai_key);
@@ -62,6 +71,18 @@ pub(super) fn answerer(
             Answerer::Model(Arc::new(RemoteModel::new(options)))
         }
     })
+}
+
+/// Whether an address is this machine's own, which no network is needed for.
+fn is_this_machine(url: &str) -> bool {
+    let address = url.split("//").nth(1).unwrap_or_default();
+    let host = address.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Where a generator runs.
@@ -130,6 +151,20 @@ mod tests {
         match place(name, model, ollama.map(str::to_owned)).unwrap() {
             Place::There(options) => Some(options.api),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn this_machine_is_no_network() {
+        for (url, own) in [
+            ("http://localhost:11434", true),
+            ("http://127.0.0.1:8080/v1", true),
+            ("http://[::1]:8080/v1", true),
+            ("http://192.0.2.1:8000/v1", false),
+            ("https://localhost.example.org/v1", false),
+            ("http://127.0.0.1.example.org/v1", false),
+        ] {
+            assert_eq!(is_this_machine(url), own, "{url}");
         }
     }
 

@@ -69,7 +69,7 @@ pub(super) fn run(common: &Common, args: &IngestArgs, out: &mut Output) -> Resul
     };
     // Nor is a collection made for a path that was mistyped.
     if !engine.collections()?.contains(&common.collection) {
-        check_paths(&args.paths, &options, &control)?;
+        check_paths(&args.paths, &control)?;
     }
     let collection = engine.collection(&common.collection)?;
     let mut progress = IngestProgress::new(args.progress);
