@@ -131,8 +131,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// One page of a list that was read one entry further, and the cursor of the next, where there
+/// is one. `place` is what the list is ordered by.
+pub(crate) fn page<T>(
+    mut found: Vec<T>,
+    size: usize,
+    place: impl Fn(&T) -> (i64, Uuid),
+) -> (Vec<T>, Option<String>) {
+    let more = found.len() > size;
+    found.truncate(size);
+    let next = found.last().filter(|_| more).map(|last| {
+        let (ms, id) = place(last);
+        cursor(ms, id)
+    });
+    (found, next)
+}
+
 /// A place in a list: opaque to clients.
-pub(crate) fn cursor(ms: i64, id: Uuid) -> String {
+fn cursor(ms: i64, id: Uuid) -> String {
     format!("{ms:x}.{}", id.simple())
 }
 
@@ -183,6 +199,15 @@ mod tests {
         assert_eq!(code(r#"{"query":null}"#), Code::MissingField);
         assert_eq!(code(r#"{"query":7}"#), Code::InvalidField);
         assert_eq!(code("[]"), Code::InvalidField);
+    }
+
+    #[test]
+    fn a_page_says_where_the_next_begins() {
+        let ids: Vec<Uuid> = (0..3).map(|_| Uuid::new_v4()).collect();
+        let (first, next) = page(ids.clone(), 2, |id| (5, *id));
+        assert_eq!(first, ids[..2]);
+        assert_eq!(after(next.as_deref()).unwrap(), Some((5, ids[1])));
+        assert_eq!(page(ids.clone(), 3, |id| (5, *id)), (ids, None));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::users::{NamesUser, change};
 use super::{ADMIN, OWNER};
 use crate::server::api::{ConversationView, MessageView, UserResponse, UserView};
 use crate::server::app::App;
-use crate::server::body::{Body, Id, Params, after, cursor};
+use crate::server::body::{Body, Id, Params, after, page};
 use crate::server::clock::{DAY, now_ms, rfc3339};
 use crate::server::error::{ApiError, Code};
 use crate::server::identity::{Admin, Caller, OwnerRole};
@@ -64,16 +64,11 @@ pub(crate) async fn dead_letters(
 ) -> Result<Json<DeadLetters>, ApiError> {
     let tenant = who.tenant;
     let after = after(params.cursor.as_deref())?;
-    let mut found = app
+    let found = app
         .store
         .read(move |c| jobs::dead(c, &tenant, after, PAGE + 1))
         .await?;
-    let more = found.len() > PAGE;
-    found.truncate(PAGE);
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|j| cursor(j.finished_ms, j.id));
+    let (found, next_cursor) = page(found, PAGE, |j| (j.finished_ms, j.id));
     let dead_letters = found
         .into_iter()
         .map(|job| DeadLetter {
@@ -177,16 +172,11 @@ pub(crate) async fn list_users(
 ) -> Result<Json<UserList>, ApiError> {
     let tenant = who.tenant;
     let after = after(params.cursor.as_deref())?;
-    let mut found = app
+    let found = app
         .store
         .read(move |c| users::list(c, &tenant, after, PAGE + 1))
         .await?;
-    let more = found.len() > PAGE;
-    found.truncate(PAGE);
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|u| cursor(u.created_ms, u.id));
+    let (found, next_cursor) = page(found, PAGE, |u| (u.created_ms, u.id));
     Ok(Json(UserList {
         users: found
             .iter()

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::MEMBER;
 use crate::server::api::{AnswerView, ConversationView, MessageView, SourceView};
 use crate::server::app::App;
-use crate::server::body::{Body, Id, Params, after, cursor};
+use crate::server::body::{Body, Id, Params, after, page};
 use crate::server::chat::{self, Event, Turn};
 use crate::server::clock::rfc3339;
 use crate::server::error::ApiError;
@@ -146,16 +146,11 @@ pub(crate) async fn list(
 ) -> Result<Json<ConversationList>, ApiError> {
     let (tenant, user) = (who.tenant, who.user);
     let after = after(params.cursor.as_deref())?;
-    let mut found = app
+    let found = app
         .store
         .read(move |c| conversations::list(c, &tenant, user, after, PAGE + 1))
         .await?;
-    let more = found.len() > PAGE;
-    found.truncate(PAGE);
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|c| cursor(c.updated_ms, c.id));
+    let (found, next_cursor) = page(found, PAGE, |c| (c.updated_ms, c.id));
     Ok(Json(ConversationList {
         conversations: found.iter().map(ConversationView::from).collect(),
         next_cursor,

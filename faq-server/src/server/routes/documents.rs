@@ -13,7 +13,7 @@ use super::upload::storage_error;
 use super::{ADMIN, MEMBER};
 use crate::server::api::{DocumentView, RangeView};
 use crate::server::app::App;
-use crate::server::body::{Id, Params, after, cursor};
+use crate::server::body::{Id, Params, after, page};
 use crate::server::clock::now_ms;
 use crate::server::error::{ApiError, Code};
 use crate::server::identity::{Admin, Caller, Member, Tenant};
@@ -110,16 +110,11 @@ pub(crate) async fn list(
 ) -> Result<Json<DocumentList>, ApiError> {
     let tenant = who.tenant;
     let after = after(params.cursor.as_deref())?;
-    let mut found = app
+    let found = app
         .store
         .read(move |c| documents::list(c, &tenant, params.status, after, PAGE + 1))
         .await?;
-    let more = found.len() > PAGE;
-    found.truncate(PAGE);
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|d| cursor(d.created_ms, d.id));
+    let (found, next_cursor) = page(found, PAGE, |d| (d.created_ms, d.id));
     Ok(Json(DocumentList {
         documents: found.into_iter().map(DocumentView::from).collect(),
         next_cursor,
