@@ -458,6 +458,26 @@ mod tests {
         assert!(cosine > 0.999, "{cosine}");
     }
 
+    /// Holds our logits, whichever way the prompt is cut, to those of `other` for the whole.
+    fn agrees_with(
+        file: &std::path::Path,
+        other: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
+    ) {
+        let input = Tensor::new(&PROMPT, &Device::Cpu)
+            .unwrap()
+            .unsqueeze(0)
+            .unwrap();
+        let expected: Vec<f32> = other(&input)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap();
+        for cut in [1, 5, 11] {
+            agree(&ours(file, cut), &expected);
+        }
+    }
+
     #[test]
     fn llama_agrees_with_another_implementation() {
         let file = model_file(SMOLLM2).unwrap();
@@ -465,20 +485,7 @@ mod tests {
         let content = gguf_file::Content::read(&mut reader).unwrap();
         let mut other =
             quantized_llama::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
-        let input = Tensor::new(&PROMPT, &Device::Cpu)
-            .unwrap()
-            .unsqueeze(0)
-            .unwrap();
-        let expected: Vec<f32> = other
-            .forward(&input, 0)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        for cut in [1, 5, 11] {
-            agree(&ours(&file, cut), &expected);
-        }
+        agrees_with(&file, |input| other.forward(input, 0));
     }
 
     #[test]
@@ -490,19 +497,6 @@ mod tests {
         let content = gguf_file::Content::read(&mut reader).unwrap();
         let mut other =
             quantized_qwen2::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
-        let input = Tensor::new(&PROMPT, &Device::Cpu)
-            .unwrap()
-            .unsqueeze(0)
-            .unwrap();
-        let expected: Vec<f32> = other
-            .forward(&input, 0)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        for cut in [1, 5, 11] {
-            agree(&ours(&file, cut), &expected);
-        }
+        agrees_with(&file, |input| other.forward(input, 0));
     }
 }

@@ -234,11 +234,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// An organisation, and everything else that an answer depends on, as JSON.
+type Key = (uuid::Uuid, String);
+
 /// Answers by question, for a while. The state of the collection is part of the key, so that
 /// nothing is answered from what was deleted or lacks what was added.
 struct Cache {
     keep: Duration,
-    entries: Mutex<HashMap<String, (Instant, Answer)>>,
+    entries: Mutex<HashMap<Key, (Instant, Answer)>>,
 }
 
 impl Cache {
@@ -249,26 +252,26 @@ impl Cache {
         }
     }
 
-    fn key(tenant: Tenant, collection: &Collection, asked: &Asked) -> Result<String, Error> {
+    fn key(tenant: Tenant, collection: &Collection, asked: &Asked) -> Result<Key, Error> {
         let parts = (
-            tenant.id(),
             collection.index().seq(),
             &asked.question,
             &asked.earlier,
             &asked.filter,
         );
-        serde_json::to_string(&parts).map_err(|e| Error::Invalid {
+        let parts = serde_json::to_string(&parts).map_err(|e| Error::Invalid {
             what: format!("the question cannot be compared with others: {e}"),
-        })
+        })?;
+        Ok((tenant.id(), parts))
     }
 
-    fn get(&self, key: &str) -> Option<Answer> {
+    fn get(&self, key: &Key) -> Option<Answer> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (made, answer) = entries.get(key)?;
         (made.elapsed() < self.keep).then(|| answer.clone())
     }
 
-    fn put(&self, key: String, answer: Answer) {
+    fn put(&self, key: Key, answer: Answer) {
         if self.keep.is_zero() {
             return;
         }
@@ -295,13 +298,12 @@ impl Answers {
 
     /// Drops every answer from an organisation's documents.
     pub(crate) fn forget(&self, tenant: Tenant) {
-        let prefix = format!("[\"{}\"", tenant.id());
         let mut entries = self
             .cache
             .entries
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|key, _| !key.starts_with(&prefix));
+        entries.retain(|(organisation, _), _| *organisation != tenant.id());
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use faq_auth::{ClientId, ClientSecret, Role};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -12,10 +11,9 @@ use super::app::App;
 use super::clock::{DAY, now_ms};
 use super::error::ApiError;
 use super::identity::Tenant;
+use super::registration;
+use super::store::documents;
 use super::store::documents::NewDocument;
-use super::store::organisations::{NewOrganisation, Quotas, Signup};
-use super::store::users::{NewUser, UserStatus};
-use super::store::{documents, organisations, users};
 use crate::storage::BlobKey;
 
 /// Where the organisation's credentials are kept between two starts, in the data folder.
@@ -84,54 +82,19 @@ async fn make(
     samples: &[(&str, &str, Vec<u8>)],
     path: &Path,
 ) -> Result<Credentials, DemoError> {
-    let (client_id, secret, password) = {
-        let mut rng = rand::rng();
-        let word = faq_auth::SecretKey::generate(&mut rng).to_hex();
-        (
-            ClientId::generate(&mut rng),
-            ClientSecret::generate(&mut rng),
-            word[..16].to_owned(),
-        )
-    };
-    let owner = NewUser {
-        id: Uuid::new_v4(),
-        email: "demo@example.org".to_owned(),
-        password_hash: app.hash_password(password.clone()).await?,
-        role: Role::Owner,
-        status: UserStatus::Active,
-    };
-    let new = NewOrganisation {
-        id: Uuid::new_v4(),
-        name: "Demo".to_owned(),
-        client_id: client_id.to_string(),
-        signup: Signup::Open,
-        quotas: Quotas {
-            documents: app.config.max_documents,
-            users: app.config.max_users,
-            bytes: app.config.max_bytes,
-        },
-    };
+    let password = faq_auth::SecretKey::generate(&mut rand::rng()).to_hex()[..16].to_owned();
+    let hash = app.hash_password(password.clone()).await?;
+    let (name, email) = ("Demo".to_owned(), "demo@example.org".to_owned());
+    let made = registration::register(app, name.clone(), email.clone(), hash).await?;
     let credentials = Credentials {
-        client_id: client_id.to_string(),
-        client_secret: secret.expose().to_owned(),
-        org_id: new.id,
-        org_name: new.name.clone(),
-        email: owner.email.clone(),
+        client_id: made.client_id.to_string(),
+        client_secret: made.secret.expose().to_owned(),
+        org_id: made.organisation.organisation(),
+        org_name: name,
+        email,
         password,
     };
-    let sealed = app.seal_secret(new.id, &secret.signing_key());
-    let owner_id = owner.id;
-    let organisation = app
-        .store
-        .write(move |c| {
-            let now = now_ms();
-            let organisation = organisations::insert(c, &new, now)?;
-            organisations::insert_secret(c, new.id, Uuid::new_v4(), &sealed, now)?;
-            users::insert(c, new.id, &owner, now)?;
-            Ok(organisation)
-        })
-        .await?;
-    let tenant = Tenant::of_owner(organisation);
+    let (tenant, owner_id) = (Tenant::of_owner(made.organisation), made.user);
     for (filename, content_type, bytes) in samples {
         add(app, tenant, owner_id, filename, content_type, bytes).await?;
     }

@@ -23,6 +23,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod queue;
+mod registration;
 mod request;
 mod routes;
 mod serve;

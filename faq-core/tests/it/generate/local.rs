@@ -45,19 +45,23 @@ fn smollm2_knows_a_capital() {
     assert_eq!(answer.text, "The capital of France is Paris.");
 }
 
-#[test]
-fn qwen_05_reads_its_tokens_and_conforms() {
-    let Some(model) = optional(QWEN05) else {
-        return;
-    };
-    agrees_on_tokens(&model, "tokens-qwen2.5-coder.json");
+fn reads_qwen_tokens_and_answers(model: &LocalModel) {
+    agrees_on_tokens(model, "tokens-qwen2.5-coder.json");
     let answer = run(
-        &model,
+        model,
         &[user("What is the capital of France?")],
         &at_most(32),
     )
     .unwrap();
     assert_eq!(answer.text, "The capital of France is Paris.");
+}
+
+#[test]
+fn qwen_05_reads_its_tokens_and_conforms() {
+    let Some(model) = optional(QWEN05) else {
+        return;
+    };
+    reads_qwen_tokens_and_answers(&model);
     conformance::conforms(&model, "What is the capital of France?");
 }
 
@@ -66,14 +70,7 @@ fn qwen_15_reads_its_tokens_and_answers() {
     let Some(model) = optional(QWEN15) else {
         return;
     };
-    agrees_on_tokens(&model, "tokens-qwen2.5-coder.json");
-    let answer = run(
-        &model,
-        &[user("What is the capital of France?")],
-        &at_most(32),
-    )
-    .unwrap();
-    assert_eq!(answer.text, "The capital of France is Paris.");
+    reads_qwen_tokens_and_answers(&model);
 }
 
 /// The frame of the template, as control tokens, around a content that imitates it.

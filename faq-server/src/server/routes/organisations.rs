@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use faq_auth::{ClientId, ClientSecret, Email, Role};
+use faq_auth::{Email, Role};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
@@ -11,12 +11,9 @@ use uuid::Uuid;
 
 use super::{PUBLIC, body_of};
 use crate::server::app::App;
-use crate::server::clock::now_ms;
 use crate::server::config::Registration;
 use crate::server::error::{ApiError, Code};
-use crate::server::store::organisations::{NewOrganisation, Quotas, Signup};
-use crate::server::store::users::{NewUser, UserStatus};
-use crate::server::store::{organisations, users};
+use crate::server::registration;
 
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct Register {
@@ -75,54 +72,21 @@ pub(crate) async fn register(
         .map_err(|e| ApiError::invalid_field("admin_password", format_args!("is refused: {e}")))?;
     let password_hash = app.hash_password(asked.admin_password).await?;
 
-    let (client_id, secret) = {
-        let mut rng = rand::rng();
-        (
-            ClientId::generate(&mut rng),
-            ClientSecret::generate(&mut rng),
-        )
-    };
-    let organisation = Uuid::new_v4();
-    let owner = NewUser {
-        id: Uuid::new_v4(),
-        email: email.to_string(),
-        password_hash,
-        role: Role::Owner,
-        status: UserStatus::Active,
-    };
+    let email = email.to_string();
+    let made = registration::register(&app, name.clone(), email.clone(), password_hash).await?;
+    let organisation = made.organisation.organisation();
     let registered = Registered {
         org_id: organisation,
-        org_name: name.clone(),
-        client_id: client_id.to_string(),
-        client_secret: secret.expose().to_owned(),
+        org_name: name,
+        client_id: made.client_id.to_string(),
+        client_secret: made.secret.expose().to_owned(),
         admin_user: AdminUser {
-            id: owner.id,
-            email: owner.email.clone(),
+            id: made.user,
+            email,
             role: Role::Owner,
         },
         warning: "Save the client_secret now: it is not shown again.",
     };
-    let new = NewOrganisation {
-        id: organisation,
-        name,
-        client_id: client_id.to_string(),
-        signup: Signup::Open,
-        quotas: Quotas {
-            documents: app.config.max_documents,
-            users: app.config.max_users,
-            bytes: app.config.max_bytes,
-        },
-    };
-    let sealed = app.seal_secret(organisation, &secret.signing_key());
-    app.store
-        .write(move |c| {
-            let now = now_ms();
-            organisations::insert(c, &new, now)?;
-            organisations::insert_secret(c, organisation, Uuid::new_v4(), &sealed, now)?;
-            users::insert(c, organisation, &owner, now)?;
-            Ok(())
-        })
-        .await?;
     tracing::info!(org_id = %organisation, "organisation registered");
     Ok((StatusCode::CREATED, Json(registered)))
 }

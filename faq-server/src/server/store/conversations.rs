@@ -116,6 +116,15 @@ pub(crate) fn list(
     Ok(conversations)
 }
 
+/// Number of a person's conversations.
+pub(crate) fn count(c: &Connection, tenant: &Tenant, user: Uuid) -> Result<u64> {
+    Ok(c.query_row(
+        "SELECT count(*) FROM conversations WHERE organisation = ?1 AND user = ?2",
+        params![tenant.id(), user],
+        |row| row.get(0),
+    )?)
+}
+
 /// Adds a message to a conversation, which must exist.
 pub(crate) fn append(
     c: &Connection,
