@@ -4,7 +4,7 @@ use faq_core::{Answer, AnswerSource, CancelToken, Filter};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::answers::{Asked, Step, reason_name};
+use super::answers::{Asked, Slot, Step, reason_name};
 use super::app::App;
 use super::clock::now_ms;
 use super::error::ApiError;
@@ -61,8 +61,7 @@ pub(crate) async fn start(
     let (app, actor) = (app.clone(), actor.clone());
     let request_id = super::request::current_id();
     tokio::spawn(super::request::with_id(request_id, async move {
-        let _slot = slot;
-        run(&app, &actor, turn, earlier, &events).await;
+        run(&app, &actor, turn, earlier, &events, slot).await;
     }));
     Ok(receiver)
 }
@@ -89,6 +88,7 @@ async fn run(
     turn: Turn,
     earlier: Vec<String>,
     events: &mpsc::Sender<Event>,
+    slot: Slot,
 ) {
     let asked_ms = now_ms();
     let cancel = CancelToken::new();
@@ -123,6 +123,8 @@ async fn run(
         Ok(result) => result.map_err(ApiError::from),
         Err(e) => Err(ApiError::internal(e)),
     };
+    // The model is free again before whoever waits for the answer hears of its end.
+    drop(slot);
     let event = match result {
         Ok(answer) => match keep(app, actor, &turn, asked_ms, &said, Some(&answer)).await {
             Ok((conversation, message)) => Event::Final(Box::new(Finished {

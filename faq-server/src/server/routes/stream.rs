@@ -110,6 +110,11 @@ impl StreamEvent {
         }
     }
 
+    /// Whether the question is settled with it.
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Final { .. } | Self::Error { .. })
+    }
+
     fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -346,6 +351,10 @@ impl Connection {
                     let Some(event) = event else { return Ok(()) };
                     let event = StreamEvent::new(event, &mut self.ids);
                     self.socket.send(Message::Text(event.json().into())).await?;
+                    // Who heard the last event may ask again at once.
+                    if event.is_last() {
+                        return Ok(());
+                    }
                 }
                 _ = heartbeat.tick() => {
                     self.ping().await?;
