@@ -131,10 +131,8 @@ async fn attempt(app: &App, job: &Job) -> Outcome {
     if job.attempt > job.max_attempts {
         return Outcome::never(
             "interrupted",
-            format_args!(
-                "the work was cut off {} times, each time before it could end",
-                job.max_attempts
-            ),
+            "the work was cut off again and again before it could end; try again when the server \
+             is well",
         );
     }
     let cancel = CancelToken::new();

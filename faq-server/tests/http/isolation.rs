@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 use crate::client::{Client, Response};
 use crate::server::{Organisation, Server};
 
-/// Requests of each organisation.
-const REQUESTS: usize = 40;
-
 /// Organisations; by hand, FAQ_TEST_ORGANISATIONS makes them more.
 fn organisations() -> usize {
     std::env::var("FAQ_TEST_ORGANISATIONS").map_or(6, |n| n.parse().unwrap())
+}
+
+/// Requests of each organisation; by hand, FAQ_TEST_REQUESTS makes them more.
+fn requests() -> usize {
+    std::env::var("FAQ_TEST_REQUESTS").map_or(40, |n| n.parse().unwrap())
 }
 
 /// One organisation with what only its people may see.
@@ -105,7 +107,7 @@ fn nobody_sees_a_word_of_another_organisation() {
     println!(
         "isolation: {} organisations, {} requests, {seen} of them showed one's own word",
         houses.len(),
-        houses.len() * REQUESTS
+        houses.len() * requests()
     );
 }
 
@@ -113,7 +115,7 @@ fn nobody_sees_a_word_of_another_organisation() {
 fn visit(houses: &[House], mine: usize) -> usize {
     let me = &houses[mine];
     let mut own = 0;
-    for n in 0..REQUESTS {
+    for n in 0..requests() {
         let kind = n % KINDS;
         // In turns one's own, and each of the others'.
         let whose = if (n / KINDS).is_multiple_of(2) {

@@ -285,6 +285,20 @@ impl Client {
         self.get(&format!("/v1/documents/{id}/status")).ok()
     }
 
+    /// All documents of the organisation, page by page.
+    pub(crate) fn documents(&self) -> Vec<Value> {
+        let mut documents = Vec::new();
+        let mut target = "/v1/documents".to_owned();
+        loop {
+            let page = self.get(&target).ok();
+            documents.extend_from_slice(page["documents"].as_array().unwrap());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => target = format!("/v1/documents?cursor={cursor}"),
+                None => return documents,
+            }
+        }
+    }
+
     /// Waits until the work on a document has ended, either way.
     pub(crate) fn ended(&self, id: &str) -> Value {
         let mut polls = 0;

@@ -9,7 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{OrNotFound, Result, StoreError};
+use crate::server::clock::SECOND;
 use crate::server::identity::Tenant;
+
+/// How often the server may die over a document before the document is held to be the reason.
+pub(crate) const INTERRUPTIONS: u32 = 8;
 
 /// What a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, utoipa::ToSchema)]
@@ -230,12 +234,26 @@ pub(crate) fn renew(c: &Connection, job: &Job, lease_until: i64) -> Result<bool>
     )
 }
 
-/// Ends every lease: for a server that has just started, and so knows that nobody works. The
-/// attempts that were cut off count.
+/// Hands every leased job back: for a server that has just started, and so knows that nobody
+/// works. That the server died is seldom the fault of what it worked on, so the attempt does not
+/// count; a job that was there each time waits longer and longer, behind others, and is given
+/// up in the end.
 pub(crate) fn abandon_leases(c: &Connection, now: i64) -> Result<usize> {
+    c.execute(
+        "UPDATE jobs SET interrupted = interrupted + 1 WHERE state = 'leased'",
+        [],
+    )?;
+    // With its attempts used up, it is buried by whoever claims it.
+    c.execute(
+        "UPDATE jobs SET attempt = max_attempts + 1
+         WHERE state = 'leased' AND kind = 'ingest' AND interrupted >= ?1",
+        [INTERRUPTIONS],
+    )?;
     Ok(c.execute(
-        "UPDATE jobs SET lease_until_ms = ?1 WHERE state = 'leased'",
-        [now],
+        "UPDATE jobs SET state = 'queued', attempt = attempt - 1,
+            run_ms = ?1 + ?2 * ((1 << (min(interrupted, 7) - 1)) - 1)
+         WHERE state = 'leased'",
+        params![now, SECOND],
     )?)
 }
 
@@ -362,7 +380,8 @@ pub(crate) fn retry(c: &Connection, tenant: &Tenant, id: Uuid, now: i64) -> Resu
         )
         .or_not_found("dead letter")?;
     c.execute(
-        "UPDATE jobs SET state = 'queued', attempt = 0, run_ms = ?3, finished_ms = NULL
+        "UPDATE jobs SET state = 'queued', attempt = 0, interrupted = 0, run_ms = ?3,
+            finished_ms = NULL
          WHERE organisation = ?1 AND id = ?2",
         params![tenant.id(), id, now],
     )?;
@@ -484,6 +503,33 @@ mod tests {
             assert!(!succeed(c, &first, 101)? && !renew(c, &first, 300)?);
             assert!(succeed(c, &second, 101)?);
             assert!(claim(c, Kind::Ingest, 1, 500, 600)?.is_none());
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_server_that_dies_again_and_again_buries_only_what_is_always_there() {
+        with(|c| {
+            let tenant = organisation(c, "a");
+            insert(c, &tenant, &NewJob::ingest(Uuid::new_v4()), 0)?;
+            let mut now = 0;
+            for death in 1..INTERRUPTIONS {
+                let job = claim(c, Kind::Ingest, 1, now, now + 100)?.unwrap();
+                assert_eq!(job.attempt, 1, "death {death}");
+                assert_eq!(abandon_leases(c, now)?, 1);
+                let waits = claim(c, Kind::Ingest, 1, now, now + 100)?;
+                // The first time it goes on at once.
+                assert_eq!(waits.is_some(), death == 1);
+                if let Some(job) = waits {
+                    assert!(give_back(c, &job, now)?);
+                }
+                now += 200 * SECOND;
+            }
+            claim(c, Kind::Ingest, 1, now, now + 100)?.unwrap();
+            abandon_leases(c, now)?;
+            now += 200 * SECOND;
+            let last = claim(c, Kind::Ingest, 1, now, now + 100)?.unwrap();
+            assert!(last.attempt > last.max_attempts);
             Ok(())
         });
     }

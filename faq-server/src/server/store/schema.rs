@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// Each entry takes a file from its index to the next version.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = "
 CREATE TABLE meta (
@@ -191,6 +191,9 @@ CREATE TABLE citations (
 CREATE INDEX citations_by_message ON citations (organisation, conversation, position);
 ";
 
+/// How often the server died while the job was worked on.
+const V2: &str = "ALTER TABLE jobs ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0;";
+
 /// Brings a file up to this version, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
     let newest = MIGRATIONS.len();
@@ -214,6 +217,42 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_file_of_any_older_version_becomes_a_current_one() {
+        let columns = |c: &Connection| -> Vec<String> {
+            let mut names = c
+                .prepare(
+                    "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c
+                     WHERE t.type = 'table' ORDER BY 1",
+                )
+                .unwrap();
+            let names = names.query_map([], |row| row.get(0)).unwrap();
+            names.collect::<rusqlite::Result<_>>().unwrap()
+        };
+        let mut current = Connection::open_in_memory().unwrap();
+        migrate(&mut current).unwrap();
+        for version in 1..MIGRATIONS.len() {
+            let mut older = Connection::open_in_memory().unwrap();
+            for migration in &MIGRATIONS[..version] {
+                older.execute_batch(migration).unwrap();
+            }
+            older.pragma_update(None, "user_version", version).unwrap();
+            older
+                .execute_batch(
+                    "INSERT INTO organisations VALUES (x'01', 'n', 'c', 'open', 1, 1, 1, NULL, NULL, 0);
+                     INSERT INTO jobs (id, organisation, kind, payload, state, max_attempts, run_ms,
+                                       created_ms)
+                     VALUES (x'02', x'01', 'ingest', 'p', 'queued', 3, 0, 0);",
+                )
+                .unwrap();
+            assert_ne!(columns(&older), columns(&current));
+            migrate(&mut older).unwrap();
+            assert_eq!(columns(&older), columns(&current));
+            let kept = older.query_row("SELECT count(*) FROM jobs", [], |row| row.get(0));
+            assert_eq!(kept, Ok(1));
+        }
+    }
 
     #[test]
     fn a_newer_file_is_refused_and_a_current_one_left_alone() {
