@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use faq_index::{CollectionConfig, DocumentId, IndexError, TruthCopy};
 use faq_ingest::{ChunkConfig, Limits};
 
 use crate::generate::{Generator, LocalModel};
+use crate::open::OpenCollections;
 use crate::{
     BertEmbedder, Collection, DocumentReader, Embedder, Error, InProcess, ModelStore, Result,
 };
@@ -78,7 +80,7 @@ pub(crate) struct Shared {
     embedder: OnceLock<Arc<dyn Embedder>>,
     /// Held while the model is loaded, so that it is loaded once.
     loading: Mutex<()>,
-    collections: Mutex<HashMap<String, faq_index::Collection>>,
+    collections: OpenCollections,
     generators: Mutex<HashMap<PathBuf, Arc<dyn Generator>>>,
 }
 
@@ -111,7 +113,7 @@ impl Engine {
             config,
             embedder: OnceLock::new(),
             loading: Mutex::new(()),
-            collections: Mutex::default(),
+            collections: OpenCollections::default(),
             generators: Mutex::default(),
         })))
     }
@@ -226,23 +228,16 @@ impl Engine {
 
     fn open_index(&self, name: &str, create: bool) -> Result<faq_index::Collection> {
         check_name(name)?;
-        let mut open = self
-            .0
-            .collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = open.get(name) {
-            return Ok(index.clone());
-        }
-        let dir = self.collection_dir(name);
-        // A reindex that was killed between its two renames left the collection beside its place.
-        let old = self.collection_dir(&format!(".{name}.old"));
-        if !dir.exists() && old.exists() {
-            std::fs::rename(&old, &dir).map_err(|source| Error::Io { path: old, source })?;
-        }
-        let index = self.open_at(&dir, create)?;
-        open.insert(name.to_owned(), index.clone());
-        Ok(index)
+        self.0.collections.get_or_open(name, || {
+            let dir = self.collection_dir(name);
+            // A reindex that was killed between its two renames left the collection beside its
+            // place.
+            let old = self.collection_dir(&format!(".{name}.old"));
+            if !dir.exists() && old.exists() {
+                std::fs::rename(&old, &dir).map_err(|source| Error::Io { path: old, source })?;
+            }
+            self.open_at(&dir, create)
+        })
     }
 
     pub(crate) fn open_at(&self, dir: &Path, create: bool) -> Result<faq_index::Collection> {
@@ -259,11 +254,17 @@ impl Engine {
 
     /// Lets go of the open handle on a collection, so that its directory can be replaced.
     pub(crate) fn forget(&self, name: &str) {
-        self.0
-            .collections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        self.0.collections.forget(name);
+    }
+
+    /// Closes collections that nobody uses: those that were last asked for `idle` ago or longer,
+    /// and beyond the `keep` that were asked for last all others. They open again when they are
+    /// asked for. Returns how many stay open.
+    ///
+    /// For processes that serve many collections; nothing else closes one before the engine
+    /// is dropped.
+    pub fn close_idle(&self, idle: Duration, keep: usize) -> usize {
+        self.0.collections.close_idle(idle, keep)
     }
 }
 

@@ -26,6 +26,7 @@ mod error;
 pub mod generate;
 mod ingest;
 mod models;
+mod open;
 mod passage;
 mod search;
 mod windows;

@@ -210,6 +210,11 @@ impl fmt::Debug for Collection {
 }
 
 impl Collection {
+    /// Whether there are other handles on this open collection. Dropping the only one closes it.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
+    }
+
     /// Opens the collection in `dir`, brings projections that lag up to date, rebuilds damaged ones.
     ///
     /// # Errors

@@ -73,6 +73,8 @@ const KNOWN: &[(&str, Kind)] = &[
     ("AWS_SECRET_ACCESS_KEY", Kind::Secret),
     ("S3_ENDPOINT", Kind::Text),
     ("INGEST_WORKERS", Kind::Whole(1, 64)),
+    ("COLLECTION_IDLE", Kind::Whole(1, u32::MAX as u64)),
+    ("MAX_OPEN_COLLECTIONS", Kind::Whole(1, 1 << 20)),
     ("EMBEDDING_MODEL", Kind::Text),
     ("LLM_MODEL", Kind::Text),
     ("LLM_FALLBACK_MODEL", Kind::Text),
@@ -146,6 +148,11 @@ fn finding(name: String, value: &str) -> Option<Finding> {
 
 /// A value that is allowed and hardly meant.
 fn remark(name: &str, value: &str) -> Option<String> {
+    if name == "WEBHOOK_SECRET" {
+        return Some(
+            "has no effect: each organisation's webhook has a secret of its own".to_owned(),
+        );
+    }
     let cosine: f64 = value.parse().ok()?;
     (name == "SIMILARITY_THRESHOLD" && cosine >= 0.7).then(|| {
         format!(

@@ -16,6 +16,7 @@ use super::identity::Tenant;
 use super::keys::Keys;
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::routes::LastLook;
 use super::store::Store;
 use super::uploads::Incoming;
 use crate::storage::Storage;
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     pub(crate) answers: Answers,
+    pub(crate) last_look: LastLook,
     /// Rings when there may be work in the queue.
     pub(crate) work: Notify,
     /// Documents whose bytes are coming in.
@@ -99,6 +101,7 @@ impl App {
             passwords,
             metrics: Metrics::new(),
             answers,
+            last_look: LastLook::default(),
             work: Notify::new(),
             incoming: Incoming::default(),
             running: Mutex::default(),

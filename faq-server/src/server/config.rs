@@ -62,6 +62,9 @@ pub(crate) struct Config {
     pub(crate) allowed_types: Vec<String>,
     pub(crate) storage: StorageConfig,
     pub(crate) workers: usize,
+    /// How long the knowledge of an organisation that asks nothing stays open.
+    pub(crate) collection_idle: Duration,
+    pub(crate) max_open_collections: usize,
     pub(crate) answer_slots: usize,
     pub(crate) answer_queue: usize,
     pub(crate) answer_timeout: Duration,
@@ -250,6 +253,8 @@ impl Reader<'_> {
             allowed_types: self.types(),
             storage: self.storage(&data_dir),
             workers: self.parsed("INGEST_WORKERS").unwrap_or(2),
+            collection_idle: Duration::from_secs(self.parsed("COLLECTION_IDLE").unwrap_or(600)),
+            max_open_collections: self.parsed("MAX_OPEN_COLLECTIONS").unwrap_or(512),
             // A model in this process uses every core by itself.
             answer_slots: self.parsed("ANSWER_SLOTS").unwrap_or(if is_local {
                 1

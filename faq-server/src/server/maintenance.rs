@@ -24,9 +24,20 @@ pub(crate) async fn run(app: App) {
     }
 }
 
+/// Closes the knowledge of organisations that ask nothing.
+async fn close_idle(app: &App) {
+    let (engine, idle) = (app.engine.clone(), app.config.collection_idle);
+    let keep = app.config.max_open_collections;
+    let open = tokio::task::spawn_blocking(move || engine.close_idle(idle, keep)).await;
+    if let Ok(open) = open {
+        app.metrics.collections_open.set(open as i64);
+    }
+}
+
 async fn once(app: &App) {
     app.limits.sweep();
     app.answers.sweep();
+    close_idle(app).await;
     super::uploads::look_for_all(app).await;
     let retention = app.config.retention_days;
     let swept = app

@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     tokens: IntCounterVec,
     pub(crate) answers_waiting: IntGauge,
     pub(crate) storage_free_bytes: IntGauge,
+    pub(crate) collections_open: IntGauge,
     pub(crate) first_delta_seconds: Histogram,
 }
 
@@ -85,6 +86,10 @@ impl Metrics {
                 "faq_storage_free_bytes",
                 "Free space where uploaded files are kept; 0 where there is no disk.",
             ),
+            collections_open: plain_gauge(
+                "faq_collections_open",
+                "Organisations whose knowledge is open.",
+            ),
             first_delta_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "faq_answer_first_delta_seconds",
@@ -100,7 +105,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 12] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 13] = [
             Box::new(self.requests.clone()),
             Box::new(self.request_seconds.clone()),
             Box::new(self.queue_depth.clone()),
@@ -112,6 +117,7 @@ impl Metrics {
             Box::new(self.tokens.clone()),
             Box::new(self.answers_waiting.clone()),
             Box::new(self.storage_free_bytes.clone()),
+            Box::new(self.collections_open.clone()),
             Box::new(self.first_delta_seconds.clone()),
         ];
         for collector in collectors {

@@ -50,6 +50,7 @@ pub(crate) async fn serve(
     for warning in &app.config.warnings {
         tracing::warn!(warning, "a setting");
     }
+    allow_open_files();
     let listener = listen(app.config.listen, "HOST and PORT").await?;
     let address = listener.local_addr()?;
     let metrics = match app.config.metrics {
@@ -89,6 +90,21 @@ pub(crate) async fn serve(
     tracing::info!("stopped");
     Ok(())
 }
+
+/// Each connection and each open collection takes file descriptors: as many as the system lets
+/// this process have.
+#[cfg(target_os = "linux")]
+fn allow_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allow_open_files() {}
 
 async fn listen(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {

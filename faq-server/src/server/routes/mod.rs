@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(crate) use ops::metrics;
+pub(crate) use ops::{LastLook, metrics};
 pub(crate) use stream::StreamEvent;
 
 use super::app::App;

@@ -1,6 +1,7 @@
 //! For those who run the server: health, readiness, metrics.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -93,8 +94,33 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     }
 }
 
-/// What is wrong, by service; the log gets the details.
-async fn problems(app: &App) -> BTreeMap<&'static str, String> {
+/// How long what was found out about the parts holds. Everybody may ask, and a look costs a
+/// write to the storage.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What is wrong, by service.
+type Problems = BTreeMap<&'static str, String>;
+
+/// What the last look at the parts found.
+#[derive(Default)]
+pub(crate) struct LastLook(tokio::sync::Mutex<Option<(Instant, Problems)>>);
+
+/// What is wrong, from the last look, or from a new one where that is too old. One looks at a
+/// time; the others wait for what it finds.
+async fn problems(app: &App) -> Problems {
+    let mut last = app.last_look.0.lock().await;
+    match &*last {
+        Some((when, problems)) if when.elapsed() < LOOK_EVERY => problems.clone(),
+        _ => {
+            let problems = look(app).await;
+            *last = Some((Instant::now(), problems.clone()));
+            problems
+        }
+    }
+}
+
+/// Tries each part; the log gets the details.
+async fn look(app: &App) -> Problems {
     let mut problems = BTreeMap::new();
     let mut note = |service, result: Result<(), String>| {
         if let Err(error) = result {
