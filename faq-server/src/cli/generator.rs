@@ -96,17 +96,24 @@ enum Place<'a> {
     There(RemoteOptions),
 }
 
-/// Understands a generator's name. `name:tag`, as Ollama names models, means Ollama where its
+/// Understands a generator's name. A URL names its model behind a `#`. `name:tag`, as Ollama names models, means Ollama where its
 /// address is known.
 fn place<'a>(name: &'a str, model: Option<&str>, ollama: Option<String>) -> Result<Place<'a>> {
     let is_url = name.starts_with("http://") || name.starts_with("https://");
     if is_url {
-        let model = model.filter(|m| !m.trim().is_empty()).ok_or_else(|| {
-            CliError::usage(format!(
-                "{name} may serve several models; say which with --model NAME"
-            ))
-        })?;
-        return Ok(Place::There(RemoteOptions::new(api(name), name, model)));
+        let (url, named) = match name.split_once('#') {
+            Some((url, named)) => (url, Some(named)),
+            None => (name, None),
+        };
+        let model = model
+            .or(named)
+            .filter(|m| !m.trim().is_empty())
+            .ok_or_else(|| {
+                CliError::usage(format!(
+                    "{url} may serve several models; say which, as in {url}#NAME"
+                ))
+            })?;
+        return Ok(Place::There(RemoteOptions::new(api(url), url, model)));
     }
     if model.is_some() {
         return Err(CliError::usage(
@@ -193,9 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn a_url_names_its_model_behind_a_hash() {
+        let model = |name, flag| match place(name, flag, None).unwrap() {
+            Place::There(options) => (options.url, options.model),
+            other => panic!("{other:?}"),
+        };
+        let url = || "http://h:8080/v1".to_owned();
+        assert_eq!(model("http://h:8080/v1#a/b", None), (url(), "a/b".into()));
+        assert_eq!(
+            model("http://h:8080/v1#a", Some("b")),
+            (url(), "b".into()),
+            "a flag is nearer"
+        );
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_wrong_use() {
         for (name, model) in [
             ("http://localhost:8080", None),
+            ("http://localhost:8080#", None),
             ("qwen", Some("m")),
             ("", None),
         ] {

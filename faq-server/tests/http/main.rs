@@ -8,8 +8,12 @@
 )]
 
 mod client;
+mod files;
 mod hostile;
 mod isolation;
+#[path = "../made/mod.rs"]
+mod made;
 mod matrix;
 mod queue;
+mod s3;
 mod server;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Request};
+use crate::made::files::encrypted_office;
 use crate::server::{Organisation, Server};
 
 /// How often the server is killed; by hand, FAQ_TEST_KILLS makes it more.
@@ -267,22 +268,16 @@ fn work_that_is_called_off_when_the_server_stops_is_no_attempt() {
     owner.delete(&format!("/v1/documents/{id}")).ok();
 }
 
-/// What Office makes of a document with a password: a container that names its content.
-fn encrypted() -> Vec<u8> {
-    let mut bytes = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
-    bytes.resize(1024, 0);
-    bytes.extend("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes));
-    bytes.resize(4096, 0);
-    bytes
-}
-
 #[test]
 fn a_file_that_can_never_be_read_fails_at_once_and_says_why() {
     let server = Server::start();
     let owner = server.register("first").owner;
     let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
     let hopeless = [
-        (owner.upload("locked.docx", docx, encrypted()), "encrypted"),
+        (
+            owner.upload("locked.docx", docx, encrypted_office()),
+            "encrypted",
+        ),
         (
             owner.upload("broken.pdf", "application/pdf", "%PDF-1.7\nnothing"),
             "damaged",

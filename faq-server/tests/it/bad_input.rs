@@ -1,12 +1,12 @@
 //! What nobody should hand in, and everybody does: a typed error, and an unharmed collection.
 
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::made::{deep_docx, deep_pdf, docx_of, pdf, xml_bomb, zip_bomb};
 use crate::support::{Run, World, data, models, run};
 
 const QUESTION: &str = "how many days of annual leave";
@@ -48,84 +48,6 @@ fn refused(world: &World, name: &str, content: &[u8], codes: &[&str]) {
     std::fs::remove_file(good).unwrap();
     let pruned = world.ok(&["ingest", "--json", "--prune", &world.at("bad")]);
     assert_eq!(pruned["removed"], 1, "{name}");
-}
-
-/// A small PDF with one page of text.
-fn pdf() -> Vec<u8> {
-    let content = b"BT /F1 12 Tf 72 720 Td (The garden opens in April.) Tj ET";
-    let objects = [
-        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R \
-         /Resources << /Font << /F1 5 0 R >> >> >>"
-            .to_owned(),
-        format!(
-            "<< /Length {} >>\nstream\n{}\nendstream",
-            content.len(),
-            String::from_utf8_lossy(content)
-        ),
-        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
-    ];
-    with_objects(&objects)
-}
-
-fn with_objects(objects: &[String]) -> Vec<u8> {
-    let mut file = b"%PDF-1.4\n".to_vec();
-    let mut offsets = Vec::new();
-    for (i, object) in objects.iter().enumerate() {
-        offsets.push(file.len());
-        write!(file, "{} 0 obj\n{object}\nendobj\n", i + 1).unwrap();
-    }
-    let xref = file.len();
-    write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
-    for offset in offsets {
-        writeln!(file, "{offset:010} 00000 n ").unwrap();
-    }
-    write!(
-        file,
-        "trailer\n<< /Size {} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n",
-        objects.len() + 1
-    )
-    .unwrap();
-    file
-}
-
-/// A DOCX whose main part `body` writes.
-fn docx(body: impl FnOnce(&mut dyn Write)) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default();
-    let parts = [
-        (
-            "[Content_Types].xml",
-            "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
-             <Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
-             <Override PartName=\"/word/document.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml\"/></Types>",
-        ),
-        (
-            "_rels/.rels",
-            "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
-             <Relationship Id=\"r1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument\" Target=\"word/document.xml\"/></Relationships>",
-        ),
-    ];
-    for (name, text) in parts {
-        zip.start_file(name, options).unwrap();
-        zip.write_all(text.as_bytes()).unwrap();
-    }
-    zip.start_file("word/document.xml", options).unwrap();
-    body(&mut zip);
-    zip.finish().unwrap().into_inner()
-}
-
-const NAMESPACE: &str = "xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"";
-
-fn docx_of(inner: &str) -> Vec<u8> {
-    docx(|out| {
-        write!(
-            out,
-            "<w:document {NAMESPACE}><w:body>{inner}</w:body></w:document>"
-        )
-        .unwrap();
-    })
 }
 
 #[test]
@@ -188,30 +110,17 @@ fn a_password_is_asked_for_by_name() {
 #[test]
 fn deep_nesting_ends_at_a_limit() {
     let world = World::with_handbook();
-    let depth = 200_000;
-    let arrays = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    let mut objects = vec![
-        "<< /Type /Catalog /Pages 2 0 R /Extra 4 0 R >>".to_owned(),
-        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] >>".to_owned(),
-    ];
-    objects.push(arrays);
-    let nested_docx = docx_of(&format!(
-        "{}<w:p/>{}",
-        "<w:sdt><w:sdtContent>".repeat(depth),
-        "</w:sdtContent></w:sdt>".repeat(depth)
-    ));
     unharmed(&world, |world| {
         refused(
             world,
             "deep.pdf",
-            &with_objects(&objects),
+            &deep_pdf(),
             &["limit", "damaged", "no_text"],
         );
-        refused(world, "deep.docx", &nested_docx, &["limit"]);
+        refused(world, "deep.docx", &deep_docx(), &["limit"]);
     });
     // Browsers read such a page, so it may be read; it may not bring the process down.
-    let html = format!("<html><body>{}deep inside", "<div>".repeat(depth));
+    let html = format!("<html><body>{}deep inside", "<div>".repeat(200_000));
     let file = world.write("bad/deep.html", html);
     let told = world.run(&["ingest", "--json", &file]);
     assert!(matches!(told.code, Some(0 | 1)), "{told:?}");
@@ -221,31 +130,9 @@ fn deep_nesting_ends_at_a_limit() {
 #[test]
 fn bombs_go_off_nowhere() {
     let world = World::with_handbook();
-    let bomb = docx(|out| {
-        write!(out, "<w:document {NAMESPACE}><w:body><w:p><w:r><w:t>").unwrap();
-        let block = vec![b' '; 1 << 20];
-        for _ in 0..600 {
-            out.write_all(&block).unwrap();
-        }
-        write!(out, "</w:t></w:r></w:p></w:body></w:document>").unwrap();
-    });
-    assert!(bomb.len() < 2 << 20, "the bomb is small: {}", bomb.len());
-    let mut entities = String::from("<!DOCTYPE w:document [<!ENTITY a0 \"ha\">");
-    for i in 1..=30 {
-        let twice = format!("&a{0};&a{0};", i - 1);
-        entities.extend(["<!ENTITY a", &i.to_string(), " \"", &twice, "\">"]);
-    }
-    entities.push_str("]>");
-    let laughs = docx(|out| {
-        write!(
-            out,
-            "{entities}<w:document {NAMESPACE}><w:body><w:p><w:r><w:t>&a30;</w:t></w:r></w:p></w:body></w:document>"
-        )
-        .unwrap();
-    });
     unharmed(&world, |world| {
-        refused(world, "zip-bomb.docx", &bomb, &["limit"]);
-        refused(world, "xml-bomb.docx", &laughs, &["damaged", "limit"]);
+        refused(world, "zip-bomb.docx", &zip_bomb(), &["limit"]);
+        refused(world, "xml-bomb.docx", &xml_bomb(), &["damaged", "limit"]);
     });
 }
 

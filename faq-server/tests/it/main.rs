@@ -12,6 +12,8 @@ mod backup;
 mod bad_input;
 mod clients;
 mod kill;
+#[path = "../made/files.rs"]
+mod made;
 #[cfg(target_os = "linux")]
 mod sandbox;
 mod served;
