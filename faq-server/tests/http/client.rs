@@ -48,7 +48,7 @@ impl Site {
     }
 }
 
-/// A request, with exactly these headers besides `Host`, `Connection` and `Content-Length`.
+/// A request, with exactly these headers besides `Host` (where it has none), `Connection` and `Content-Length`.
 #[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -99,9 +99,12 @@ impl Request {
     pub(crate) fn wire(&self, length: usize) -> Vec<u8> {
         use std::fmt::Write;
         let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: faq.example\r\nConnection: close\r\n",
+            "{} {} HTTP/1.1\r\nConnection: close\r\n",
             self.method, self.target
         );
+        if self.headers.iter().all(|(name, _)| name != "Host") {
+            head.push_str("Host: faq.example\r\n");
+        }
         for (name, value) in &self.headers {
             write!(head, "{name}: {value}\r\n").unwrap();
         }

@@ -275,7 +275,7 @@ fn files() -> Vec<File> {
             "DOCX, 60,000 entries",
             DOCX,
             entries_without_end(),
-            &["limit"],
+            &["completed", "limit"],
         ),
         file(
             "DOCX, with a password",
