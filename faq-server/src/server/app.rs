@@ -21,9 +21,6 @@ use super::store::Store;
 use super::uploads::Incoming;
 use crate::storage::Storage;
 
-/// Password hashes that are computed at a time; each takes some 20 MB and a core.
-const HASHES: usize = 4;
-
 /// The server's parts. Clones share them.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Parts>);
@@ -48,9 +45,11 @@ pub(crate) struct Parts {
     pub(crate) running: Mutex<HashMap<Uuid, CancelToken>>,
     /// `true` once the server goes down.
     pub(crate) stopping: watch::Receiver<bool>,
-    hashing: Semaphore,
-    /// Keeps a second server out of the data folder for as long as this one lives.
-    _lock: std::fs::File,
+    /// Room for password hashes.
+    pub(crate) hashing: Semaphore,
+    /// The locked file of the data folder: keeps a second server out for as long as this one
+    /// lives.
+    pub(crate) _lock: std::fs::File,
 }
 
 impl Deref for App {
@@ -61,54 +60,9 @@ impl Deref for App {
     }
 }
 
-/// What [`App::new`] puts together.
-pub(crate) struct Setup {
-    pub(crate) config: Config,
-    pub(crate) keys: Keys,
-    pub(crate) store: Store,
-    pub(crate) engine: Engine,
-    pub(crate) storage: Storage,
-    pub(crate) tokens: AccessTokens,
-    pub(crate) passwords: Passwords,
-    pub(crate) answers: Answers,
-    pub(crate) stopping: watch::Receiver<bool>,
-    /// The locked file of the data folder.
-    pub(crate) lock: std::fs::File,
-}
-
 impl App {
-    pub(crate) fn new(setup: Setup) -> Self {
-        let Setup {
-            config,
-            keys,
-            store,
-            engine,
-            storage,
-            tokens,
-            passwords,
-            answers,
-            stopping,
-            lock,
-        } = setup;
-        Self(Arc::new(Parts {
-            limits: Limits::new(config.rate_limit_per_minute),
-            config,
-            keys,
-            store,
-            engine,
-            storage,
-            tokens,
-            passwords,
-            metrics: Metrics::new(),
-            answers,
-            last_look: LastLook::default(),
-            work: Notify::new(),
-            incoming: Incoming::default(),
-            running: Mutex::default(),
-            stopping,
-            hashing: Semaphore::new(HASHES),
-            _lock: lock,
-        }))
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// The digest of a client secret, as it is kept.

@@ -1,19 +1,26 @@
 //! From settings to a server that can be started: every part opened and checked.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use faq_auth::{AccessTokens, Passwords};
 use faq_core::{Answerer, AskOptions, Engine, EngineConfig, Threshold};
-use tokio::sync::watch;
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::answers::{Answers, Capacity};
-use super::app::{App, Setup};
+use super::app::{App, Parts};
 use super::clock::now_ms;
 use super::config::{Config, StorageConfig};
 use super::keys::{KeyError, Keys};
+use super::limits::Limits;
+use super::metrics::Metrics;
+use super::routes::LastLook;
 use super::store::{Store, StoreError, jobs, organisations};
+use super::uploads::Incoming;
 use crate::sandbox::{Sandbox, SandboxConfig, SandboxError};
 use crate::storage::{LocalStorage, S3Storage, Storage, StorageError};
+
+/// Password hashes that are computed at a time; each takes some 20 MB and a core.
+const HASHES: usize = 4;
 
 /// Under this name the store keeps which master key its secrets are sealed under.
 pub(super) const KEY_ID: &str = "master_key_id";
@@ -104,7 +111,8 @@ pub(crate) async fn prepare(
             cache: config.answer_cache,
         },
     );
-    Ok(App::new(Setup {
+    Ok(App::new(Parts {
+        limits: Limits::new(config.rate_limit_per_minute),
         config,
         keys,
         store,
@@ -112,9 +120,15 @@ pub(crate) async fn prepare(
         storage,
         tokens,
         passwords,
+        metrics: Metrics::new(),
         answers,
+        last_look: LastLook::default(),
+        work: Notify::new(),
+        incoming: Incoming::default(),
+        running: Mutex::default(),
         stopping,
-        lock,
+        hashing: Semaphore::new(HASHES),
+        _lock: lock,
     }))
 }
 
