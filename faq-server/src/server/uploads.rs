@@ -28,7 +28,8 @@ impl<'a> Alone<'a> {
     pub(crate) fn begin(app: &'a App, document: Uuid) -> Option<Self> {
         let incoming = &app.incoming;
         let mut set = incoming.0.lock().unwrap_or_else(PoisonError::into_inner);
-        set.insert(document).then_some(Self { incoming, document })
+        // Made only where it may be: its drop takes the lock, and the document out.
+        set.insert(document).then(|| Self { incoming, document })
     }
 }
 

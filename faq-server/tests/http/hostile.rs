@@ -364,6 +364,28 @@ fn an_upload_address_takes_what_was_announced_once() {
     assert_eq!(original.body, text);
 }
 
+#[test]
+fn of_two_who_use_an_upload_address_the_second_is_refused() {
+    let server = Server::start();
+    let owner = server.register("first").owner;
+    let (id, target) = owner.announce(&json!({"filename": "a.txt", "content_type": TEXT}));
+    let whole = Request::new("PUT", &target).bytes(TEXT, "Ten bytes.");
+    let bytes = whole.wire(10);
+    let mut first = TcpStream::connect(server.site.address()).unwrap();
+    first.write_all(&bytes[..bytes.len() - 5]).unwrap();
+    // The first has begun once the others are refused; until then, an empty body changes nothing.
+    let probe = Request::new("PUT", &target).bytes(TEXT, "");
+    while probe.send(&server.site).status != 409 {}
+    for _ in 0..8 {
+        whole.send(&server.site).fails(409, "upload_used");
+    }
+    first.write_all(&bytes[bytes.len() - 5..]).unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    owner.completed(&id);
+}
+
 /// Sends less than was said, and goes.
 fn break_off(request: &Request, length: usize, owner: &Client) {
     let mut stream = TcpStream::connect(owner.site.address()).unwrap();
