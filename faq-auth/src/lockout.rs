@@ -70,8 +70,8 @@ impl SignInFailures {
         }
     }
 
-    /// Either way: a clock that was far ahead must not lock an account until its time comes.
-    fn forgotten(self, now_ms: i64) -> bool {
+    /// Whether the last failure is so long ago that it counts no more. Either way: a clock that was far ahead must not lock an account until its time comes.
+    pub fn forgotten(self, now_ms: i64) -> bool {
         now_ms.abs_diff(self.last_ms) >= FORGOTTEN_AFTER_MS
     }
 }

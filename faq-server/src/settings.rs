@@ -86,7 +86,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("LLM_CACHE_TTL", Kind::Whole(0, u32::MAX as u64)),
     ("OPENAI_API_KEY", Kind::Secret),
     ("OLLAMA_URL", Kind::Text),
-    ("CHUNK_SIZE", Kind::Whole(1, 1 << 20)),
+    ("CHUNK_SIZE", Kind::Whole(8, 1 << 20)),
     ("CHUNK_OVERLAP", Kind::Whole(0, 1 << 20)),
     ("MAX_CONTEXT_CHUNKS", Kind::Whole(1, 1 << 20)),
     ("SIMILARITY_THRESHOLD", Kind::Number(-1.0, 1.0)),
@@ -111,6 +111,12 @@ const GONE: &[(&str, &str)] = &[
     ("POSTGRES_", "the store is built in"),
     ("DATABASE_URL", "the store is built in"),
 ];
+
+/// Whether a name means something, here or in the original design.
+pub(crate) fn is_known(name: &str) -> bool {
+    KNOWN.iter().any(|(known, _)| *known == name)
+        || GONE.iter().any(|(prefix, _)| name.starts_with(prefix))
+}
 
 /// What the values hold of [`KNOWN`] and [`GONE`], by name.
 pub(crate) fn findings(values: impl Iterator<Item = (String, String)>) -> Vec<Finding> {

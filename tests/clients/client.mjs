@@ -291,7 +291,14 @@ class Stream {
         }
     }
 
-    close() {
-        this.#socket.close();
+    /** Says goodbye, and gives the code of the server's own. */
+    async close() {
+        this.#socket.close(1000);
+        while (this.#closed === null) {
+            await new Promise((wake) => {
+                this.#waiting = wake;
+            });
+        }
+        return this.#closed;
     }
 }

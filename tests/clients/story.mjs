@@ -366,11 +366,11 @@ async function stream({ user }, conversation) {
     told('WS', '/v1/chat/stream', 101, `an empty question: "${problem.error}"`);
     const still = await overHeaders.ask(QUESTION, conversation.id);
     told('WS', '/v1/chat/stream', 101, checkEvents(still, { holds: '27' }));
-    overHeaders.close();
+    same(await overHeaders.close(), 1000, 'the code of the goodbye');
 
     const asBrowser = await user.openStreamAsBrowser();
     told('WS', '/v1/chat/stream', 101, checkEvents(await asBrowser.ask(QUESTION), { holds: '27' }));
-    asBrowser.close();
+    same(await asBrowser.close(), 1000, 'the code of the goodbye');
     const stranger = await user.openStreamAsBrowser('a.wrong.token');
     const no = await stranger.next();
     same(no?.type, 'error', 'the answer to a first message with a wrong token');
@@ -412,7 +412,7 @@ async function refusedHandshake(user) {
     thief.clientSecret = `sk_${'0'.repeat(64)}`;
     let refusal;
     try {
-        (await thief.openStream()).close();
+        await (await thief.openStream()).close();
     } catch (error) {
         refusal = error;
     }

@@ -183,7 +183,7 @@ Everything is checked before anything is put into its place; a failure leaves no
   faq doctor --data faq-data
 
 The exit code is 1 where something is broken.")]
-    Doctor(NoArgs),
+    Doctor(DoctorArgs),
     /// Parse one document for a parent process (started by the server, never by hand)
     #[command(hide = true, after_help = "Example: faq parse-child HEADER < FILE")]
     ParseChild(ParseChildArgs),
@@ -238,6 +238,13 @@ pub(super) struct ParseChildArgs {
 /// A verb without arguments of its own.
 #[derive(Debug, Group)]
 pub(super) struct NoArgs {}
+
+#[derive(Debug, Group)]
+pub(super) struct DoctorArgs {
+    /// File of NAME=value lines, as the server's, to check as well
+    #[arg(long, value_name = "FILE", env = "FAQ_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+}
 
 /// How documents are cut.
 #[derive(Debug, Clone, Copy, Group)]

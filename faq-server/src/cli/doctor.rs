@@ -6,10 +6,12 @@ use std::time::Instant;
 use faq_core::{Control, Engine, Error, IndexError, ModelStore, TextKind};
 use serde::Serialize;
 
-use super::args::Common;
+use super::args::{Common, DoctorArgs};
 use super::error::{Outcome, Result};
+use super::generator::Endpoints;
 use super::output::{Output, count, size};
-use crate::settings::{self, Level};
+use crate::server::{Config, Values};
+use crate::settings::Level;
 
 /// Free space below which a warning is due: a large model takes as much.
 const LITTLE_SPACE: u64 = 1_000_000_000;
@@ -53,23 +55,15 @@ struct Report {
     checks: Vec<Check>,
 }
 
-pub(super) fn run(common: &Common, out: &mut Output) -> Result<Outcome> {
+pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Output) -> Result<Outcome> {
     let engine = common.engine(None)?;
+    let values = super::serve::values(&[], args.config.as_deref())?;
     let mut checks = vec![processor(), threads(&engine)];
     checks.extend(models(&engine.config().models));
     checks.push(embedding(&engine));
     checks.extend(data(&engine));
     checks.extend(collections(&engine));
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    checks.extend(settings::findings(environment).into_iter().map(|f| {
-        let status = match f.level {
-            Level::Fine => Status::Fine,
-            Level::Warning => Status::Warning,
-            Level::Broken => Status::Broken,
-        };
-        Check::new(&f.name, status, f.detail)
-    }));
+    checks.extend(server(common, &engine, &values));
     let healthy = checks.iter().all(|c| c.status != Status::Broken);
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
@@ -83,6 +77,37 @@ pub(super) fn run(common: &Common, out: &mut Output) -> Result<Outcome> {
         show(&report, out)?;
     }
     Ok(Outcome::failed_if(!healthy))
+}
+
+/// The settings of the server, and whether one could be started with them.
+fn server(common: &Common, engine: &Engine, values: &Values) -> Vec<Check> {
+    let fine = values.findings().into_iter().filter_map(|finding| {
+        let status = match finding.level {
+            Level::Fine => Status::Fine,
+            Level::Warning => Status::Warning,
+            // Told below, with what is wrong about several settings together.
+            Level::Broken => return None,
+        };
+        Some(Check::new(&finding.name, status, finding.detail))
+    });
+    let mut checks: Vec<Check> = fine.collect();
+    if let Err(problems) = Config::read(common.data_dir(), values) {
+        let broken = |problem: String| Check::new("server", Status::Broken, problem);
+        checks.extend(problems.0.into_iter().map(broken));
+    }
+    for name in ["LLM_MODEL", "LLM_FALLBACK_MODEL"] {
+        let endpoints = Endpoints {
+            ollama: values.get("OLLAMA_URL").map(str::to_owned),
+            openai_key: None,
+        };
+        let Some(model) = values.get(name) else {
+            continue;
+        };
+        if let Err(e) = super::generator::check(engine, model, &endpoints) {
+            checks.push(Check::new(name, Status::Broken, e.to_string()));
+        }
+    }
+    checks
 }
 
 fn show(report: &Report, out: &mut Output) -> Result<()> {

@@ -73,6 +73,14 @@ pub(super) fn answerer(
     })
 }
 
+/// Whether there is a generator that goes by `name`. Loads nothing, and asks no endpoint.
+pub(super) fn check(engine: &Engine, name: &str, endpoints: &Endpoints) -> Result<()> {
+    if let Place::Here(model) = place(name.trim(), None, endpoints.ollama.clone())? {
+        engine.config().models.generation(model)?;
+    }
+    Ok(())
+}
+
 /// Whether an address is this machine's own, which no network is needed for.
 fn is_this_machine(url: &str) -> bool {
     let address = url.split("//").nth(1).unwrap_or_default();

@@ -76,7 +76,7 @@ fn run(args: &Args, out: &mut Output) -> Result<Outcome> {
         Command::Serve(args) => serve::run(common, args, out),
         Command::Backup(args) => backup::backup(common, args, out),
         Command::Restore(args) => backup::restore(common, args, out),
-        Command::Doctor(_) => doctor::run(common, out),
+        Command::Doctor(args) => doctor::run(common, args, out),
         Command::ParseChild(args) => parse_child(&args.header),
     }
 }

@@ -109,7 +109,8 @@ impl App {
 
     /// Hashes a password, off the executor and a few at a time.
     pub(crate) async fn hash_password(&self, password: String) -> Result<String, ApiError> {
-        NewPassword::new(&password).map_err(|e| ApiError::invalid_field("password", e))?;
+        NewPassword::new(&password)
+            .map_err(|e| ApiError::invalid_field("password", format_args!("is refused: {e}")))?;
         self.hashing(move |app| {
             let password = NewPassword::new(&password).map_err(ApiError::internal)?;
             app.passwords

@@ -23,7 +23,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = axum::body::to_bytes(request.into_body(), MAX_JSON)
             .await
             .map_err(|_| ApiError::too_large("the body", MAX_JSON as u64))?;
-        parse(&bytes).map(Self)
+        // Where every field may be left out, so may the body.
+        parse(if bytes.is_empty() { b"{}" } else { &bytes }).map(Self)
     }
 }
 
@@ -111,7 +112,11 @@ impl<T: DeserializeOwned + 'static, S: Send + Sync> FromRequestParts<S> for Para
             Err(e) => Err(ApiError::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 Code::InvalidField,
-                format!("the query string cannot be read: {}", e.body_text()),
+                format!(
+                    "the query string cannot be read: {}",
+                    e.body_text()
+                        .trim_start_matches("Failed to deserialize query string: ")
+                ),
             )),
         }
     }
@@ -126,7 +131,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Path::<Uuid>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(_) => Err(ApiError::not_found("this id")),
+            Err(_) => Err(ApiError::not_found("anything by this id")),
         }
     }
 }

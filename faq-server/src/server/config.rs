@@ -93,55 +93,73 @@ pub(crate) struct BadSettings(pub(crate) Vec<String>);
 
 /// Values by name. The first source that has a name wins.
 #[derive(Debug, Default)]
-pub(crate) struct Values(BTreeMap<String, String>);
+pub(crate) struct Values {
+    by_name: BTreeMap<String, String>,
+    /// Lines of a file that say nothing.
+    problems: Vec<String>,
+    /// Names in a file that mean nothing here.
+    warnings: Vec<String>,
+}
 
 impl Values {
     /// Adds values that were not given before; empty ones count as absent.
     pub(crate) fn add(&mut self, values: impl IntoIterator<Item = (String, String)>) {
         for (name, value) in values {
             if !value.trim().is_empty() {
-                self.0.entry(name).or_insert(value);
+                self.by_name.entry(name).or_insert(value);
             }
         }
     }
 
-    /// Adds what a file of `NAME=value` lines holds; `#` begins a comment line.
+    /// Adds what a file of `NAME=value` lines holds; `#` begins a comment line. What is wrong
+    /// with its lines is told together with what is wrong with the values.
     pub(crate) fn add_file(&mut self, path: &Path) -> Result<(), BadSettings> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| BadSettings(vec![format!("cannot read {}: {e}", path.display())]))?;
-        let mut problems = Vec::new();
-        let mut found = Vec::new();
-        for (i, line) in text.lines().enumerate() {
+        let mut found = BTreeMap::new();
+        // Some editors begin a file with a byte order mark.
+        for (i, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             let line = line.trim();
+            let place = || format!("{}, line {}", path.display(), i + 1);
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let line = line.strip_prefix("export ").unwrap_or(line);
             match line.split_once('=') {
                 Some((name, value)) => {
-                    let value = value.trim();
+                    let (name, value) = (name.trim(), value.trim());
+                    if !settings::is_known(name) {
+                        self.warnings.push(format!(
+                            "{name} ({}) is no setting of this server, and has no effect",
+                            place()
+                        ));
+                    }
                     let unquoted = ['"', '\'']
                         .into_iter()
                         .find_map(|q| value.strip_prefix(q)?.strip_suffix(q));
-                    found.push((name.trim().to_owned(), unquoted.unwrap_or(value).to_owned()));
+                    let value = unquoted.unwrap_or(value).to_owned();
+                    if found.insert(name.to_owned(), value).is_some() {
+                        let told = format!("{}: {name} stands in the file twice", place());
+                        self.problems.push(told);
+                    }
                 }
-                None => problems.push(format!(
-                    "{}, line {}: expected NAME=value",
-                    path.display(),
-                    i + 1
-                )),
+                None => self
+                    .problems
+                    .push(format!("{}: expected NAME=value", place())),
             }
-        }
-        if !problems.is_empty() {
-            return Err(BadSettings(problems));
         }
         self.add(found);
         Ok(())
     }
 
+    /// What there is to say about each value by itself.
+    pub(crate) fn findings(&self) -> Vec<settings::Finding> {
+        settings::findings(self.by_name.iter().map(|(n, v)| (n.clone(), v.clone())))
+    }
+
     /// A value, without the blanks around it.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|v| v.trim())
+        self.by_name.get(name).map(|v| v.trim())
     }
 }
 
@@ -188,12 +206,12 @@ const TYPES: [&str; 6] = [
 impl Config {
     /// The settings of a server over `data_dir`.
     pub(crate) fn read(data_dir: PathBuf, values: &Values) -> Result<Self, BadSettings> {
-        let findings = settings::findings(values.0.iter().map(|(n, v)| (n.clone(), v.clone())));
+        let findings = values.findings();
         let mut reader = Reader {
             values,
-            problems: Vec::new(),
+            problems: values.problems.clone(),
         };
-        let mut warnings = Vec::new();
+        let mut warnings = values.warnings.clone();
         for finding in findings {
             let sentence = format!("{} {}", finding.name, finding.detail);
             match finding.level {
@@ -222,6 +240,9 @@ impl Config {
 impl Reader<'_> {
     fn config(&mut self, data_dir: PathBuf, warnings: Vec<String>) -> Config {
         let argon2 = self.argon2();
+        let s3_endpoint = self.url("S3_ENDPOINT");
+        let ollama_url = self.url("OLLAMA_URL");
+        self.chunks();
         let minutes = self.parsed("ACCESS_TOKEN_EXPIRE_MINUTES").unwrap_or(30u64);
         let days = self.parsed("REFRESH_TOKEN_EXPIRE_DAYS").unwrap_or(7u64);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -251,10 +272,10 @@ impl Reader<'_> {
             max_bytes: megabytes(self.parsed("MAX_STORAGE_MB").unwrap_or(5 * 1024)),
             max_file_bytes: megabytes(self.parsed("MAX_FILE_SIZE_MB").unwrap_or(50)),
             allowed_types: self.types(),
-            storage: self.storage(&data_dir),
+            storage: self.storage(&data_dir, s3_endpoint),
             workers: self.parsed("INGEST_WORKERS").unwrap_or(2),
-            collection_idle: Duration::from_secs(self.parsed("COLLECTION_IDLE").unwrap_or(600)),
-            max_open_collections: self.parsed("MAX_OPEN_COLLECTIONS").unwrap_or(512),
+            collection_idle: Duration::from_secs(self.parsed("COLLECTION_IDLE").unwrap_or(300)),
+            max_open_collections: self.parsed("MAX_OPEN_COLLECTIONS").unwrap_or(64),
             // A model in this process uses every core by itself.
             answer_slots: self.parsed("ANSWER_SLOTS").unwrap_or(if is_local {
                 1
@@ -270,7 +291,7 @@ impl Reader<'_> {
             temperature: self.parsed("LLM_TEMPERATURE"),
             max_context_chunks: self.parsed("MAX_CONTEXT_CHUNKS").unwrap_or(5),
             similarity_threshold: self.parsed("SIMILARITY_THRESHOLD"),
-            ollama_url: self.text("OLLAMA_URL"),
+            ollama_url,
             openai_api_key: self.text("OPENAI_API_KEY"),
             webhook_timeout: Duration::from_secs(self.parsed("WEBHOOK_TIMEOUT").unwrap_or(30)),
             webhook_allow_private: self.parsed("WEBHOOK_ALLOW_PRIVATE").unwrap_or(false),
@@ -332,14 +353,42 @@ impl Reader<'_> {
     }
 
     fn base_url(&mut self) -> Option<String> {
-        let url = self.text("PUBLIC_BASE_URL")?;
-        if !url.starts_with("http://") && !url.starts_with("https://") {
+        let url = self.url("PUBLIC_BASE_URL")?;
+        Some(url.trim_end_matches('/').to_owned())
+    }
+
+    /// An address of the web: scheme, host, and perhaps a path.
+    fn url(&mut self, name: &str) -> Option<String> {
+        let url = self.text(name)?;
+        let parsed = url.parse::<axum::http::Uri>().ok();
+        let fine = parsed.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|host| !host.is_empty())
+                && uri.query().is_none()
+                && !url.contains('#')
+        });
+        if !fine {
             self.wrong(
-                "PUBLIC_BASE_URL",
-                format_args!("is {url}; it has to begin with http:// or https://"),
+                name,
+                format_args!("is {url}; it has to be an address such as https://faq.example.org"),
             );
         }
-        Some(url.trim_end_matches('/').to_owned())
+        Some(url)
+    }
+
+    /// The overlap has to be smaller than the chunk.
+    fn chunks(&mut self) {
+        let default = faq_core::ChunkConfig::default();
+        let size: usize = self.parsed("CHUNK_SIZE").unwrap_or(default.size);
+        let Some(overlap) = self.parsed::<usize>("CHUNK_OVERLAP") else {
+            return;
+        };
+        if overlap >= size {
+            self.wrong(
+                "CHUNK_OVERLAP",
+                format_args!("is {overlap}; it has to be smaller than CHUNK_SIZE, which is {size}"),
+            );
+        }
     }
 
     fn proxies(&mut self) -> Vec<IpAddr> {
@@ -435,7 +484,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn storage(&mut self, data_dir: &Path) -> StorageConfig {
+    fn storage(&mut self, data_dir: &Path, endpoint: Option<String>) -> StorageConfig {
         let local = |path: Option<String>| {
             StorageConfig::Local(path.map_or_else(|| data_dir.join("blobs"), PathBuf::from))
         };
@@ -453,7 +502,7 @@ impl Reader<'_> {
                     bucket: needed("AWS_S3_BUCKET"),
                     access_key_id: needed("AWS_ACCESS_KEY_ID"),
                     secret_access_key: needed("AWS_SECRET_ACCESS_KEY"),
-                    endpoint: self.text("S3_ENDPOINT"),
+                    endpoint,
                 })
             }
             Some(other) => {
@@ -587,8 +636,21 @@ mod tests {
         let config = Config::read("data".into(), &values).unwrap();
         assert_eq!(config.listen.port(), 5000);
         assert_eq!(config.cors_origins, ["https://a.example"]);
-        std::fs::write(&file, "PORT\n").unwrap();
-        let told = Values::default().add_file(&file).unwrap_err().to_string();
-        assert!(told.contains("line 1"), "{told}");
+        // A byte order mark is no part of the first name, and all that is wrong is told.
+        let text = "\u{feff}PORT=x\nHOST\nLOG_LEVEL=info\nLOG_LEVEL=warn\nRATE_LIMT=5\n";
+        std::fs::write(&file, text).unwrap();
+        let mut values = Values::default();
+        values.add_file(&file).unwrap();
+        let told = Config::read("data".into(), &values)
+            .unwrap_err()
+            .to_string();
+        for problem in ["PORT is x", "line 2", "LOG_LEVEL stands in the file twice"] {
+            assert!(told.contains(problem), "{problem}: {told}");
+        }
+        std::fs::write(&file, "RATE_LIMT=5\n").unwrap();
+        let mut values = Values::default();
+        values.add_file(&file).unwrap();
+        let warnings = Config::read("data".into(), &values).unwrap().warnings;
+        assert!(warnings[0].contains("RATE_LIMT"), "{warnings:?}");
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Keys {
     pub(crate) refresh: RefreshSecret,
     /// For upload addresses.
     pub(crate) tickets: SecretKey,
+    /// Keys that others on this machine can read.
+    pub(crate) readable_by_others: Vec<PathBuf>,
 }
 
 impl Keys {
@@ -78,6 +80,7 @@ impl Keys {
             access: access.into_bytes().into(),
             refresh: RefreshSecret::new(refresh.as_bytes())
                 .map_err(|e| KeyError::Setting(e.to_string()))?,
+            readable_by_others: readable_by_others(dir),
         })
     }
 }
@@ -132,6 +135,31 @@ fn kept(path: &Path) -> Result<String, KeyError> {
 fn make(path: &Path, text: &str) -> std::io::Result<()> {
     make_private_dir(path.parent().unwrap_or(Path::new(".")))?;
     write_private(path, format!("{text}\n").as_bytes())
+}
+
+/// Of the folder and its files, those that not only their owner can read.
+#[cfg(unix)]
+fn readable_by_others(dir: &Path) -> Vec<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let open = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+    };
+    // A folder that only its owner may enter protects what is in it.
+    if !open(dir) {
+        return Vec::new();
+    }
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries
+        .map(|e| e.path())
+        .filter(|path| open(path))
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_: &Path) -> Vec<PathBuf> {
+    Vec::new()
 }
 
 /// Writes a file that only its owner reads, durably, and never over another.

@@ -1,8 +1,11 @@
 //! How often somebody may ask.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use faq_auth::SignInFailures;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 use uuid::Uuid;
@@ -17,11 +20,17 @@ const ADDRESS_FACTOR: u32 = 10;
 /// Attempts a minute to sign in, sign up or register from one address.
 const SIGN_INS: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
 
+/// Strangers whose failures are remembered.
+const STRANGERS: usize = 100_000;
+
 /// Rate limits, by address and by organisation.
 pub(crate) struct Limits {
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
     organisations: DefaultKeyedRateLimiter<Uuid>,
+    /// Failed sign-ins as people who are not there. They lock like those of people who are, so
+    /// that a lock tells nobody who is.
+    strangers: Mutex<HashMap<(Uuid, String), SignInFailures>>,
     clock: DefaultClock,
 }
 
@@ -34,6 +43,7 @@ impl Limits {
             )),
             sign_ins: DefaultKeyedRateLimiter::keyed(Quota::per_minute(SIGN_INS)),
             organisations: DefaultKeyedRateLimiter::keyed(quota(per_minute)),
+            strangers: Mutex::default(),
             clock: DefaultClock::default(),
         }
     }
@@ -53,6 +63,30 @@ impl Limits {
         self.check(&self.organisations, &tenant.id())
     }
 
+    /// The failed sign-ins as somebody who is not there.
+    pub(crate) fn stranger(&self, tenant: Tenant, email: &str) -> SignInFailures {
+        let known = self
+            .strangers()
+            .get(&(tenant.id(), email.to_owned()))
+            .copied();
+        known.unwrap_or(SignInFailures::NONE)
+    }
+
+    /// Remembers one more.
+    pub(crate) fn stranger_failed(&self, tenant: Tenant, email: &str, now: i64) {
+        let failures = self.stranger(tenant, email).with_another(now);
+        let mut strangers = self.strangers();
+        if strangers.len() < STRANGERS {
+            strangers.insert((tenant.id(), email.to_owned()), failures);
+        }
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, HashMap<(Uuid, String), SignInFailures>> {
+        self.strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn check<K: std::hash::Hash + Eq + Clone>(
         &self,
         limiter: &DefaultKeyedRateLimiter<K>,
@@ -65,7 +99,9 @@ impl Limits {
     }
 
     /// Forgets who has not asked for a while.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn sweep(&self, now: i64) {
+        self.strangers()
+            .retain(|_, failures| !failures.forgotten(now));
         self.addresses.retain_recent();
         self.sign_ins.retain_recent();
         self.organisations.retain_recent();

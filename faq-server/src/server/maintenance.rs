@@ -35,7 +35,7 @@ async fn close_idle(app: &App) {
 }
 
 async fn once(app: &App) {
-    app.limits.sweep();
+    app.limits.sweep(now_ms());
     app.answers.sweep();
     close_idle(app).await;
     super::uploads::look_for_all(app).await;
@@ -58,5 +58,10 @@ async fn once(app: &App) {
         Ok(0) => {}
         Ok(erased) => tracing::info!(erased, "conversations past their retention were erased"),
         Err(error) => tracing::error!(%error, "maintenance failed"),
+    }
+    let store = app.store.clone();
+    let emptied = tokio::task::spawn_blocking(move || store.empty_log()).await;
+    if let Ok(Err(error)) = emptied {
+        tracing::warn!(%error, "the database's log could not be emptied; the next time will do");
     }
 }

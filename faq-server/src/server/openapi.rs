@@ -100,7 +100,26 @@ fn complete_operation(operation: &mut Operation) {
                 }),
         ]
     });
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let described = DONE.iter().find(|(known, _)| known == status);
+            described
+                .map_or("As asked.", |(_, words)| words)
+                .clone_into(&mut response.description);
+        }
+    }
+    let watched = operation
+        .tags
+        .iter()
+        .flatten()
+        .any(|tag| tag == "operations");
     for status in ERRORS {
+        // Whoever watches the server is not signed, and sends nothing that could be wrong.
+        if watched && ![405, 500].contains(&status.0) {
+            continue;
+        }
         let code = status.0.to_string();
         let there = &mut operation.responses.responses;
         there.entry(code).or_insert_with(|| {
@@ -115,6 +134,15 @@ fn complete_operation(operation: &mut Operation) {
         });
     }
 }
+
+/// What a route answers that did what it was asked for, or that tells how things are.
+const DONE: [(&str, &str); 5] = [
+    ("200", "Done."),
+    ("201", "Made."),
+    ("202", "Taken; the work on it goes on."),
+    ("204", "Done; there is nothing to say."),
+    ("503", "Not well."),
+];
 
 /// What any route may answer instead.
 const ERRORS: [(u16, &str); 15] = [

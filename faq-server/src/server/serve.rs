@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -22,6 +22,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::app::App;
 use super::config::MetricsAddr;
+use super::error::{ApiError, Code};
 use super::identity::Identity;
 use super::{maintenance, openapi, page, queue, request, routes};
 
@@ -49,6 +50,12 @@ pub(crate) async fn serve(
     super::log::install(&app.config.log_level, &app.config.environment);
     for warning in &app.config.warnings {
         tracing::warn!(warning, "a setting");
+    }
+    for path in &app.keys.readable_by_others {
+        tracing::warn!(
+            path = %path.display(),
+            "others on this machine can read this key; `chmod 600` it"
+        );
     }
     allow_open_files();
     let listener = listen(app.config.listen, "HOST and PORT").await?;
@@ -159,6 +166,7 @@ fn cors(app: &App) -> CorsLayer {
             HeaderName::from_static("x-timestamp"),
             HeaderName::from_static("x-signature"),
             HeaderName::from_static("x-request-id"),
+            HeaderName::from_static("x-registration-token"),
         ])
         .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
         .max_age(Duration::from_secs(3600))
@@ -167,24 +175,33 @@ fn cors(app: &App) -> CorsLayer {
 /// Names a request, measures it, logs it, and gives every response the same guards.
 async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = request::id_of(request.headers());
-    let method = request.method().clone();
+    let method = known_method(request.method());
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("unknown", MatchedPath::as_str)
         .to_owned();
     let started = Instant::now();
-    let mut response = request::with_id(id.clone(), next.run(request)).await;
+    let mut response = request::with_id(id.clone(), async {
+        match one_host(&request) {
+            Ok(()) => next.run(request).await,
+            Err(e) => e.into_response(),
+        }
+    })
+    .await;
     let took = started.elapsed();
     let status = response.status().as_u16();
-    app.metrics.request(method.as_str(), &route, status, took);
+    app.metrics.request(method, &route, status, took);
     let org_id = response
         .extensions()
         .get::<Identity>()
         .map(|identity| identity.tenant().id().to_string());
     request::with_id(id.clone(), async {
         tracing::info!(
-            %method, route, status, org_id,
+            method,
+            route,
+            status,
+            org_id,
             ms = took.as_micros() as f64 / 1e3,
             "request"
         );
@@ -192,6 +209,26 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
     .await;
     guard(response.headers_mut(), &id);
     response
+}
+
+/// The method as logs and metrics name it: clients may invent any number of others.
+fn known_method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+    let known = KNOWN.into_iter().find(|known| *known == method.as_str());
+    known.unwrap_or("other")
+}
+
+/// HTTP/1.1 wants the host named, once; which of two was meant nobody can say.
+fn one_host(request: &Request) -> Result<(), ApiError> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::BAD_REQUEST,
+        Code::InvalidField,
+        format!("the header Host has to be there once, and was there {hosts} times"),
+    ))
 }
 
 fn guard(headers: &mut axum::http::HeaderMap, id: &str) {

@@ -62,6 +62,7 @@ pub(crate) async fn prepare(
     answerer: impl Fn(&Engine, &str) -> Result<Answerer, String>,
     stopping: watch::Receiver<bool>,
 ) -> Result<App, SetupError> {
+    keep_to_oneself();
     std::fs::create_dir_all(&config.data_dir).map_err(|source| SetupError::DataDir {
         path: config.data_dir.clone(),
         source,
@@ -131,6 +132,15 @@ pub(crate) async fn prepare(
         _lock: lock,
     }))
 }
+
+/// What this process writes is its user's alone: hashes, questions, documents.
+#[cfg(target_os = "linux")]
+fn keep_to_oneself() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_to_oneself() {}
 
 /// Locks the data folder. The system ends the lock with the process, however that dies.
 fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, SetupError> {

@@ -10,6 +10,7 @@ use super::app::App;
 use super::clock::now_ms;
 use super::error::ApiError;
 use super::identity::Tenant;
+use super::store::StoreError;
 use super::store::documents::{self, Document};
 use crate::storage::{BlobKey, Storage};
 
@@ -80,24 +81,48 @@ pub(crate) async fn arrived(
         None
     };
     if let Some((code, message)) = wrong {
-        app.storage
-            .delete(key)
-            .await
-            .map_err(ApiError::unavailable)?;
-        app.store
-            .write(move |c| documents::failed(c, &tenant, id, code, &message, now_ms()))
-            .await?;
+        refuse(app, tenant, id, code, message).await?;
         return Ok(true);
     }
     let sha256 = digest(app, key).await?;
-    let new = app
+    let taken = app
         .store
         .write(move |c| documents::uploaded(c, &tenant, id, bytes, &sha256, now_ms()))
-        .await?;
-    if new {
-        app.wake();
+        .await;
+    match taken {
+        Ok(new) => {
+            if new {
+                app.wake();
+            }
+            Ok(true)
+        }
+        Err(StoreError::Refused(e)) => refuse(app, tenant, id, "quota_exceeded", e.body("").error)
+            .await
+            .map(|()| true),
+        Err(e) => Err(e.into()),
     }
-    Ok(true)
+}
+
+/// Takes a file that may not be there out of the store, and says why.
+async fn refuse(
+    app: &App,
+    tenant: Tenant,
+    id: Uuid,
+    code: &'static str,
+    message: String,
+) -> Result<(), ApiError> {
+    let key = BlobKey {
+        organisation: tenant.id(),
+        document: id,
+    };
+    app.storage
+        .delete(key)
+        .await
+        .map_err(ApiError::unavailable)?;
+    app.store
+        .write(move |c| documents::failed(c, &tenant, id, code, &message, now_ms()))
+        .await?;
+    Ok(())
 }
 
 /// The file's SHA-256, in hex.

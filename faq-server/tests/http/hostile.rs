@@ -147,7 +147,6 @@ fn bodies_that_are_wrong_are_told_what_is_wrong() {
     };
     let nested = |open: &str, depth| open.repeat(depth);
     for body in [
-        "",
         "{",
         "{\"query\":",
         "nul",
@@ -161,6 +160,7 @@ fn bodies_that_are_wrong_are_told_what_is_wrong() {
         query("application/json", body.into()).fails(400, "malformed_json");
     }
     query("application/json", b"{\"query\":\"\xff\"}".to_vec()).fails(400, "malformed_json");
+    query("application/json", Vec::new()).fails(422, "missing_field");
     for (body, code, name) in [
         (json!([]), "invalid_field", "object"),
         (json!("a"), "invalid_field", "object"),
@@ -433,8 +433,72 @@ fn guessing_locks_signing_in_and_nobody_out() {
     assert!(locked.header("retry-after").is_some());
     user.get("/v1/user").ok();
     first.user("another").get("/v1/user").ok();
+    // Who is not there is locked as well: the lock tells nobody who is.
+    for _ in 0..5 {
+        let unknown = user.try_log_in("nobody@first.example", PASSWORD);
+        unknown.fails(401, "invalid_credentials");
+    }
     let unknown = user.try_log_in("nobody@first.example", PASSWORD);
-    unknown.fails(401, "invalid_credentials");
+    unknown.fails(429, "account_locked");
+}
+
+#[test]
+fn what_clients_invent_makes_no_metrics_and_hosts_are_named_once() {
+    let server = Server::start_with(&[("METRICS_ADDR", "main"), ("RATE_LIMIT_PER_MINUTE", "10")]);
+    let anybody = |method: &str, target: &str| Request::new(method, target).send(&server.site);
+    for method in ["FOO", "BAR", "get"] {
+        anybody(method, "/nope").fails(404, "not_found");
+        anybody(method, "/health").fails(405, "method_not_allowed");
+    }
+    let metrics = anybody("GET", "/metrics").text();
+    assert!(
+        !metrics.contains("FOO") && !metrics.contains("BAR"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("method=\"other\""), "{metrics}");
+    for (head, status) in [
+        ("GET /health HTTP/1.1\r\n", 400),
+        ("GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n", 400),
+        ("GET /health HTTP/1.1\r\nHost: a\r\n", 200),
+        ("GET /health HTTP/1.0\r\n", 200),
+    ] {
+        let bytes = format!("{head}Connection: close\r\n\r\n");
+        let answer = server.site.exchange(bytes.as_bytes()).unwrap();
+        assert_eq!(answer.status, status, "{head}");
+    }
+    // An address that asks for what is not there is limited like any other.
+    let mut statuses = (0..200).map(|_| anybody("GET", "/nope").status);
+    assert!(statuses.any(|status| status == 429));
+}
+
+#[test]
+fn what_was_not_announced_counts_when_it_comes() {
+    let server = Server::start_with(&[("MAX_STORAGE_MB", "1")]);
+    let owner = server.register("first").owner;
+    let text = "Three quarters of what there is room for.\n".repeat(18_000);
+    let asked = json!({"filename": "a.txt", "content_type": TEXT});
+    let (first, second) = (owner.announce(&asked).1, owner.announce(&asked).1);
+    let put = |target: &str| {
+        let put = Request::new("PUT", target).bytes(TEXT, text.clone());
+        put.send(&server.site)
+    };
+    assert_eq!(put(&first).status, 202);
+    put(&second).fails(403, "quota_exceeded");
+    assert_eq!(server.blobs().len(), 1, "{:?}", server.blobs());
+}
+
+#[test]
+fn a_filter_that_means_nothing_is_no_filter_for_everything() {
+    let server = Server::start();
+    let owner = server.register("first").owner;
+    let ask = |filters: Value| {
+        let asked = json!({"query": "When does the office open?", "filters": filters});
+        owner.post("/v1/chat/query", &asked)
+    };
+    for filters in [json!({"tag": ["a"]}), json!({"formats": ["exe"]})] {
+        ask(filters).fails(422, "invalid_field");
+    }
+    ask(json!({"formats": ["md", "TXT", "pdf"], "tags": null})).ok();
 }
 
 #[test]

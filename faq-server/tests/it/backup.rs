@@ -382,6 +382,14 @@ fn same_state(server: &Served, owner: &Owner) {
     }
 }
 
+/// What the gzip file holds, where it is whole.
+fn unpacked(file: &[u8]) -> Option<Vec<u8>> {
+    let mut content = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(file);
+    std::io::Read::read_to_end(&mut reader, &mut content).ok()?;
+    Some(content)
+}
+
 #[test]
 fn a_damaged_backup_is_refused_and_leaves_nothing() {
     let world = World::with_handbook();
@@ -413,6 +421,10 @@ fn a_damaged_backup_is_refused_and_leaves_nothing() {
     ]) {
         let mut flipped = whole.clone();
         flipped[at] ^= 0x10;
+        if unpacked(&flipped) == unpacked(&whole) {
+            // Between two blocks there are bits that nobody reads.
+            continue;
+        }
         world.write("flipped", &flipped);
         refused(&world, "flipped", &codes);
     }

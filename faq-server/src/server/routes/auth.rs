@@ -148,22 +148,24 @@ pub(crate) async fn login(
 ) -> Result<Json<Tokens>, ApiError> {
     app.limits.sign_in(address)?;
     let wrong = || ApiError::unauthorized(Code::InvalidCredentials, "Invalid email or password");
-    let address = asked.email.parse::<Email>().ok();
-    let found = match address {
-        Some(email) => {
-            app.store
-                .read(move |c| users::by_email(c, &tenant, email.as_str()))
-                .await?
-        }
-        None => None,
+    let Ok(email) = asked.email.parse::<Email>() else {
+        return Err(wrong());
     };
+    let wanted = email.clone();
+    let found = app
+        .store
+        .read(move |c| users::by_email(c, &tenant, wanted.as_str()))
+        .await?;
     let now = now_ms();
-    if let Some(user) = &found {
-        check_lock(user, now)?;
-    }
+    let known = found.as_ref().map(failures);
+    check_lock(
+        known.unwrap_or_else(|| app.limits.stranger(tenant, email.as_str())),
+        now,
+    )?;
     let hash = found.as_ref().map(|user| user.password_hash.clone());
     let right = app.verify_password(asked.password.clone(), hash).await?;
     let Some(user) = found else {
+        app.limits.stranger_failed(tenant, email.as_str(), now);
         return Err(wrong());
     };
     if !right {
@@ -372,8 +374,8 @@ fn failures(user: &User) -> SignInFailures {
     }
 }
 
-fn check_lock(user: &User, now: i64) -> Result<(), ApiError> {
-    failures(user).check(now).map_err(|locked| {
+fn check_lock(failures: SignInFailures, now: i64) -> Result<(), ApiError> {
+    failures.check(now).map_err(|locked| {
         ApiError::new(
             StatusCode::TOO_MANY_REQUESTS,
             Code::AccountLocked,

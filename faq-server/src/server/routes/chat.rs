@@ -27,7 +27,7 @@ const MESSAGES: usize = 1000;
 
 /// Which documents may be answered from. Values of one field are joined by "or", fields by "and".
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Filters {
     pub(super) document_ids: Vec<Uuid>,
     pub(super) filenames: Vec<String>,
@@ -93,12 +93,35 @@ impl Filters {
         Ok(Filter {
             documents: self.document_ids.into_iter().map(DocumentId).collect(),
             filenames: set(self.filenames),
-            formats: set(self.formats),
+            formats: self
+                .formats
+                .into_iter()
+                .map(|name| format(&name))
+                .collect::<Result<_, _>>()?,
             tags: set(self.tags),
             from_ms: time("filters.from", self.from)?,
             until_ms: time("filters.until", self.until)?,
         })
     }
+}
+
+/// The name that a format has among documents, by any name that it has elsewhere.
+fn format(name: &str) -> Result<String, ApiError> {
+    let name = name.trim_start_matches('.').to_ascii_lowercase();
+    let full = match name.as_str() {
+        "md" => "markdown",
+        "txt" => "text",
+        "htm" => "html",
+        other => other,
+    };
+    let known = faq_core::Format::ALL.into_iter().find(|f| f.name() == full);
+    known.map(|format| format.name().to_owned()).ok_or_else(|| {
+        let names: Vec<_> = faq_core::Format::ALL.iter().map(|f| f.name()).collect();
+        ApiError::invalid_field(
+            "filters.formats",
+            format_args!("names {name:?}; formats are {}", names.join(", ")),
+        )
+    })
 }
 
 /// Answers a question from the organisation's documents, or says that it does not know.

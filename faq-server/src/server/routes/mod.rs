@@ -131,16 +131,26 @@ pub(crate) fn description(document: String) -> Router<App> {
     )
 }
 
-pub(crate) async fn unknown() -> ApiError {
-    ApiError::not_found("address")
+pub(crate) async fn unknown(State(app): State<App>, request: Request) -> ApiError {
+    counted(&app, request).unwrap_or_else(|| ApiError::not_found("address"))
 }
 
-pub(crate) async fn wrong_method() -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        Code::MethodNotAllowed,
-        "this address does not take this method",
-    )
+pub(crate) async fn wrong_method(State(app): State<App>, request: Request) -> ApiError {
+    counted(&app, request).unwrap_or_else(|| {
+        ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::MethodNotAllowed,
+            "this address does not take this method",
+        )
+    })
+}
+
+/// Counts a request that leads nowhere for whoever sent it; the refusal where it was one too
+/// many.
+fn counted(app: &App, request: Request) -> Option<ApiError> {
+    let (parts, _) = request.into_parts();
+    let address = crate::server::request::address(&parts, &app.config.trusted_proxies);
+    app.limits.address(address).err()
 }
 
 /// Checks the signature, and the person where the group asks for one.

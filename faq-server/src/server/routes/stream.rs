@@ -1,8 +1,9 @@
 //! Answers as they grow: the same events over server-sent events and over WebSocket.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
@@ -32,6 +33,12 @@ const HELLO: Duration = Duration::from_secs(5);
 
 /// How long a connection may be silent before it is closed.
 const IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// How long a client may take to answer a ping. Then nobody is there.
+const ALIVE: Duration = Duration::from_secs(30);
+
+/// How long a client may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Longest message from a client.
 const MESSAGE: usize = 64 * 1024;
@@ -240,6 +247,28 @@ struct Connection {
     app: App,
     socket: WebSocket,
     ids: u64,
+    /// When the client was heard last.
+    heard: Instant,
+}
+
+/// How a connection ended before the client was done with it.
+enum Gone {
+    /// The client said goodbye, or went without a word.
+    Away,
+    /// What came was no WebSocket any more.
+    Broken(u16, &'static str),
+}
+
+impl From<axum::Error> for Gone {
+    fn from(e: axum::Error) -> Self {
+        use tungstenite::Error;
+        match e.into_inner().downcast_ref::<Error>() {
+            Some(Error::Capacity(_)) => Self::Broken(close_code::SIZE, "a message is too long"),
+            Some(Error::Utf8(_)) => Self::Broken(close_code::INVALID, "a text is no UTF-8"),
+            Some(Error::Protocol(_)) => Self::Broken(close_code::PROTOCOL, "a broken frame"),
+            _ => Self::Away,
+        }
+    }
 }
 
 impl Connection {
@@ -248,18 +277,47 @@ impl Connection {
             app,
             socket,
             ids: 0,
+            heard: Instant::now(),
         }
     }
 
-    async fn run(mut self, known: Option<Actor>, address: std::net::IpAddr) {
+    /// Serves the connection to its end, and says goodbye as the protocol wants it.
+    async fn run(mut self, known: Option<Actor>, address: IpAddr) {
+        let (code, reason) = match self.serve(known, address).await {
+            Ok(goodbye) => goodbye,
+            Err(Gone::Broken(code, reason)) => (code, reason),
+            Err(Gone::Away) => {
+                // What the protocol still has to say is said while the end is read.
+                self.hear_out().await;
+                return;
+            }
+        };
+        let reason = reason.into();
+        let goodbye = Message::Close(Some(CloseFrame { code, reason }));
+        if self.socket.send(goodbye).await.is_ok() {
+            self.hear_out().await;
+        }
+    }
+
+    /// Reads until the client's goodbye, for a while.
+    async fn hear_out(&mut self) {
+        let end = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let _late = timeout(GOODBYE, end).await;
+    }
+
+    /// Answers questions until there is a reason to end, which it returns.
+    async fn serve(
+        &mut self,
+        known: Option<Actor>,
+        address: IpAddr,
+    ) -> Result<(u16, &'static str), Gone> {
         let actor = match known {
             Some(actor) => actor,
             None => match self.hello(address).await {
                 Ok(actor) => actor,
                 Err(e) => {
-                    let _gone = self.fail(&e).await;
-                    self.close(close_code::POLICY, "not authenticated").await;
-                    return;
+                    self.fail(&e).await?;
+                    return Ok((close_code::POLICY, "not authenticated"));
                 }
             },
         };
@@ -267,43 +325,48 @@ impl Connection {
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         let mut silent_until = Instant::now() + IDLE;
         loop {
-            let message = tokio::select! {
-                message = self.socket.recv() => message,
+            let text = tokio::select! {
+                heard = self.hear() => match heard? {
+                    Some(text) => text,
+                    None => continue,
+                },
                 _ = heartbeat.tick() => {
-                    if self.ping().await.is_err() {
-                        return;
-                    }
+                    self.ping().await?;
                     continue;
                 }
                 () = sleep_until(silent_until) => {
-                    self.close(close_code::NORMAL, "silent for too long").await;
-                    return;
+                    return Ok((close_code::NORMAL, "silent for too long"));
                 }
                 () = crate::server::serve::stopped(&mut stopping) => {
-                    self.close(close_code::AWAY, "the server goes down").await;
-                    return;
+                    return Ok((close_code::AWAY, "the server goes down"));
                 }
             };
-            let text = match message {
-                Some(Ok(Message::Text(text))) => text,
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                Some(Ok(Message::Binary(_))) => {
-                    let e = ApiError::invalid_field("message", "has to be text with JSON");
-                    if self.fail(&e).await.is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-            };
-            if self.question(&actor, text.as_bytes()).await.is_err() {
-                return;
+            if let Err(e) = still_allowed(&self.app, &actor).await {
+                self.fail(&e).await?;
+                return Ok((close_code::POLICY, "not authenticated any more"));
             }
+            self.question(&actor, text.as_bytes()).await?;
             silent_until = Instant::now() + IDLE;
         }
     }
 
-    async fn hello(&mut self, address: std::net::IpAddr) -> Result<Actor, ApiError> {
+    /// What the client says next; `None` where that is nothing to answer.
+    async fn hear(&mut self) -> Result<Option<Utf8Bytes>, Gone> {
+        let message = self.socket.recv().await.ok_or(Gone::Away)??;
+        self.heard = Instant::now();
+        match message {
+            Message::Text(text) => Ok(Some(text)),
+            Message::Ping(_) | Message::Pong(_) => Ok(None),
+            Message::Close(_) => Err(Gone::Away),
+            Message::Binary(_) => {
+                let e = ApiError::invalid_field("message", "has to be text with JSON");
+                self.fail(&e).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn hello(&mut self, address: IpAddr) -> Result<Actor, ApiError> {
         let first = timeout(HELLO, self.socket.recv()).await;
         let Ok(Some(Ok(Message::Text(text)))) = first else {
             return Err(ApiError::invalid_signature());
@@ -328,11 +391,10 @@ impl Connection {
         member(identity)
     }
 
-    /// Answers one question; an error means that the client has gone.
-    async fn question(&mut self, actor: &Actor, text: &[u8]) -> Result<(), axum::Error> {
+    /// Answers one question.
+    async fn question(&mut self, actor: &Actor, text: &[u8]) -> Result<(), Gone> {
         let app = self.app.clone();
         let started = async {
-            still_allowed(&app, actor).await?;
             app.limits.organisation(actor.tenant)?;
             let asked: Query = body::parse(text)?;
             chat::start(&app, actor, asked.turn()?).await
@@ -343,7 +405,8 @@ impl Connection {
         }
     }
 
-    async fn relay(&mut self, mut events: mpsc::Receiver<Event>) -> Result<(), axum::Error> {
+    /// Hands events on until the last. Dropping them stops the answer.
+    async fn relay(&mut self, mut events: mpsc::Receiver<Event>) -> Result<(), Gone> {
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         loop {
             tokio::select! {
@@ -356,43 +419,32 @@ impl Connection {
                         return Ok(());
                     }
                 }
-                _ = heartbeat.tick() => {
-                    self.ping().await?;
-                }
-                message = self.socket.recv() => match message {
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    Some(Ok(Message::Text(_) | Message::Binary(_))) => {
-                        let e = ApiError::conflict(
-                            crate::server::error::Code::Conflict,
-                            "a question is being answered; wait for its final event",
-                        );
-                        self.fail(&e).await?;
-                    }
-                    // Gone: dropping the events stops the answer.
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => {
-                        return Err(axum::Error::new("the client has gone"));
-                    }
+                _ = heartbeat.tick() => self.ping().await?,
+                heard = self.hear() => if heard?.is_some() {
+                    let e = ApiError::conflict(
+                        crate::server::error::Code::Conflict,
+                        "a question is being answered; wait for its final event",
+                    );
+                    self.fail(&e).await?;
                 },
             }
         }
     }
 
-    async fn ping(&mut self) -> Result<(), axum::Error> {
-        self.socket.send(Message::Ping(bytes::Bytes::new())).await
+    /// Asks whether the client is there, unless it has not said so for too long.
+    async fn ping(&mut self) -> Result<(), Gone> {
+        if self.heard.elapsed() > ALIVE {
+            return Err(Gone::Away);
+        }
+        self.socket.send(Message::Ping(bytes::Bytes::new())).await?;
+        Ok(())
     }
 
-    async fn fail(&mut self, e: &ApiError) -> Result<(), axum::Error> {
+    async fn fail(&mut self, e: &ApiError) -> Result<(), Gone> {
         self.ids += 1;
         let event = StreamEvent::failed(e, self.ids);
-        self.socket.send(Message::Text(event.json().into())).await
-    }
-
-    async fn close(&mut self, code: u16, reason: &'static str) {
-        let frame = CloseFrame {
-            code,
-            reason: reason.into(),
-        };
-        let _gone = self.socket.send(Message::Close(Some(frame))).await;
+        self.socket.send(Message::Text(event.json().into())).await?;
+        Ok(())
     }
 }
 

@@ -129,10 +129,7 @@ pub(crate) async fn announce(
                 .into());
             }
             if used.bytes + new.declared_bytes.unwrap_or(0) > quotas.bytes {
-                return Err(ApiError::quota(
-                    "this organisation's documents have all the bytes they may have; delete some",
-                )
-                .into());
+                return Err(ApiError::quota(documents::NO_BYTES_LEFT).into());
             }
             documents::insert(c, &tenant, &new, now)
         })
@@ -267,8 +264,11 @@ pub(crate) async fn upload(
     let new = app
         .store
         .write(move |c| documents::uploaded(c, &tenant, id, bytes, &sha256, now_ms()))
-        .await?;
-    if !new {
+        .await;
+    if new.is_err() {
+        let _ = app.storage.delete(key).await;
+    }
+    if !new? {
         return Err(ApiError::conflict(
             Code::UploadUsed,
             "this upload address was used before",

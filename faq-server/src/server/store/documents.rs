@@ -4,8 +4,13 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::jobs::{self, Kind, NewJob};
-use super::{OrNotFound, Result};
+use super::{OrNotFound, Result, organisations};
+use crate::server::error::ApiError;
 use crate::server::identity::Tenant;
+
+/// What an organisation is told whose files have no more room.
+pub(crate) const NO_BYTES_LEFT: &str =
+    "this organisation's documents have all the bytes they may have; delete some";
 
 /// `pending -> uploaded -> processing -> completed | failed`.
 #[derive(
@@ -208,13 +213,19 @@ pub(crate) fn uploaded(
     sha256: &str,
     now: i64,
 ) -> Result<bool> {
+    let document = get(c, tenant, id)?;
+    if document.status == Status::Pending {
+        let used = used(c, tenant)?.bytes - document.declared_bytes.unwrap_or(0);
+        if used.saturating_add(bytes) > organisations::get(c, tenant)?.quotas.bytes {
+            return Err(ApiError::quota(NO_BYTES_LEFT).into());
+        }
+    }
     let changed = c.execute(
         "UPDATE documents SET status = 'uploaded', bytes = ?3, sha256 = ?4, uploaded_ms = ?5
          WHERE organisation = ?1 AND id = ?2 AND status = 'pending'",
         params![tenant.id(), id, bytes, sha256, now],
     )?;
     if changed == 0 {
-        get(c, tenant, id)?;
         return Ok(false);
     }
     jobs::insert(c, tenant, &NewJob::ingest(id), now)?;

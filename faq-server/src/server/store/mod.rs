@@ -168,6 +168,21 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Takes what was overwritten or deleted out of the write-ahead log as well, so that no
+    /// word of it is left on disk. Waits for transactions that are going on.
+    pub(crate) fn empty_log(&self) -> Result<()> {
+        let mut log = self.0.path.clone().into_os_string();
+        log.push("-wal");
+        if std::fs::metadata(log).is_ok_and(|log| log.len() == 0) {
+            return Ok(());
+        }
+        let connection = connect(&self.0.path)?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+}
+
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -283,6 +298,28 @@ mod tests {
             done += i64::from(one.await.unwrap().is_ok());
         }
         assert_eq!((done, count(&store)), (25, 25));
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_is_in_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("s.db")).unwrap();
+        let word = b"quokka-and-zebra";
+        let on_disk = || {
+            let files = std::fs::read_dir(dir.path()).unwrap();
+            let mut bytes = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+            bytes.any(|bytes| bytes.windows(word.len()).any(|w| w == word))
+        };
+        let sql = "INSERT INTO replays (signature, expires_ms) VALUES (?1, 1)";
+        let insert = move |c: &Connection| Ok(c.execute(sql, [word])?);
+        store.write(insert).await.unwrap();
+        assert!(on_disk());
+        let delete = |c: &Connection| Ok(c.execute("DELETE FROM replays", [])?);
+        store.write(delete).await.unwrap();
+        store.empty_log().unwrap();
+        assert!(!on_disk());
+        store.empty_log().unwrap();
+        assert_eq!(count(&store), 0);
     }
 
     #[tokio::test]
