@@ -136,6 +136,11 @@ impl Collection {
         })?)
     }
 
+    /// Why the collection can be read and not written, `None` where it can be written.
+    pub fn read_only(&self) -> Option<&str> {
+        self.index.read_only()
+    }
+
     /// Sizes.
     ///
     /// # Errors

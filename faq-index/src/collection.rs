@@ -19,6 +19,18 @@ use crate::{
     StoredDocument, WriteBatch, WriteReceipt, compact, disk, recover, search, validate, writer,
 };
 
+/// What may be done with a collection that is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Access {
+    /// Reading and writing; reading alone where this process may not write to the directory.
+    #[default]
+    Auto,
+    /// Reading and writing, or an error.
+    ReadWrite,
+    /// Reading alone, beside other processes that read: nothing in the directory is touched.
+    ReadOnly,
+}
+
 /// How a collection is opened.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollectionConfig {
@@ -31,6 +43,8 @@ pub struct CollectionConfig {
     pub graph_min_vectors: usize,
     /// Whether to create the collection where there is none; else [`IndexError::NotFound`].
     pub create: bool,
+    /// Whether it is opened for writing. Default: where that is possible.
+    pub access: Access,
 }
 
 impl Default for CollectionConfig {
@@ -40,6 +54,7 @@ impl Default for CollectionConfig {
             embedder: None,
             graph_min_vectors: 20_000,
             create: true,
+            access: Access::Auto,
         }
     }
 }
@@ -59,6 +74,8 @@ pub struct CollectionStats {
     pub graph_vectors: u64,
     /// Sequence number of the last write.
     pub seq: u64,
+    /// Whether it can be read and not written; see [`Collection::read_only`].
+    pub read_only: bool,
     /// Bytes on disk.
     pub disk_bytes: u64,
     /// The embedder that the collection was made with, once something was written.
@@ -81,6 +98,8 @@ pub struct CompactReceipt {
 pub(crate) struct Inner {
     pub(crate) dir: PathBuf,
     pub(crate) config: CollectionConfig,
+    /// Why nothing may be written, where that is so.
+    pub(crate) read_only: Option<&'static str>,
     pub(crate) store: Store,
     pub(crate) segments: SegmentFolder,
     /// What readers see.
@@ -123,7 +142,7 @@ impl Inner {
                 .rebuild(&self.store, dim, &slot.keys(), current.seq)?;
             let old = std::mem::replace(slot, Arc::new(made));
             if !slot.same_file(&old) {
-                old.remove();
+                self.segments.discard(&old);
             }
             replaced += 1;
         }
@@ -131,6 +150,17 @@ impl Inner {
             self.published.update(|next| next.segments = list);
         }
         Ok(replaced)
+    }
+
+    /// An error where nothing may be written.
+    pub(crate) fn check_writable(&self) -> Result<(), IndexError> {
+        match self.read_only {
+            None => Ok(()),
+            Some(why) => Err(IndexError::ReadOnly {
+                path: self.dir.clone(),
+                why: why.to_owned(),
+            }),
+        }
     }
 
     /// The current snapshot with sound segments, and what had to be done for it.
@@ -217,6 +247,10 @@ impl Collection {
 
     /// Opens the collection in `dir`, brings projections that lag up to date, rebuilds damaged ones.
     ///
+    /// Where the directory cannot be written to, or was asked for with [`Access::ReadOnly`], it is
+    /// opened for reading: [`Collection::read_only`] says so, and what lags or is damaged is made
+    /// anew in memory.
+    ///
     /// # Errors
     /// [`IndexError::Locked`] where another process has it open, [`IndexError::NotFound`],
     /// [`IndexError::OtherEmbedder`], [`IndexError::Format`] for a newer on-disk format, and
@@ -230,9 +264,10 @@ impl Collection {
     ///
     /// # Errors
     /// [`IndexError::Invalid`] and [`IndexError::OtherEmbedder`] name what is wrong with the
-    /// batch, and nothing of it was written. After any other error it may have been committed,
+    /// batch, [`IndexError::ReadOnly`] says that nothing may be written; nothing was. After any other error it may have been committed,
     /// whole, or not at all; writing it again does no harm.
     pub fn write(&self, batch: WriteBatch) -> Result<WriteReceipt, IndexError> {
+        self.inner.check_writable()?;
         writer::commit(&self.inner, batch)
     }
 
@@ -313,9 +348,15 @@ impl Collection {
                 .as_ref()
                 .map_or(0, |graph| graph.len() as u64),
             seq: snapshot.seq,
+            read_only: self.inner.read_only.is_some(),
             disk_bytes: disk::size_of(&self.inner.dir),
             embedder: self.embedder()?,
         })
+    }
+
+    /// Why the collection can be read and not written, `None` where it can be written.
+    pub fn read_only(&self) -> Option<&str> {
+        self.inner.read_only
     }
 
     /// Sequence number of the state that a search would see now: it grows with each write.
@@ -335,8 +376,9 @@ impl Collection {
     /// text, free pages of the store. Readers are not stopped.
     ///
     /// # Errors
-    /// What the store says; the collection is then as it was.
+    /// What the store says; the collection is then as it was. [`IndexError::ReadOnly`].
     pub fn compact(&self) -> Result<CompactReceipt, IndexError> {
+        self.inner.check_writable()?;
         compact::compact(&self.inner)
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn compact(inner: &Inner) -> Result<CompactReceipt, IndexError> {
             .iter()
             .any(|kept| kept.same_file(&segment))
         {
-            segment.remove();
+            inner.segments.discard(&segment);
         }
     }
     writer.keyword.compact()?;

@@ -40,6 +40,36 @@ pub(crate) fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
+/// Whether this process may write to a directory and to those of the named files that are there.
+pub(crate) fn may_write(dir: &Path, files: &[&str]) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, access};
+        let may = |path: &Path, how| access(path, how).is_ok();
+        may(dir, Access::WRITE_OK | Access::EXEC_OK)
+            && files.iter().map(|name| dir.join(name)).all(|file| {
+                may(&file, Access::READ_OK | Access::WRITE_OK) || !may(&file, Access::EXISTS)
+            })
+    }
+    #[cfg(not(unix))]
+    {
+        files
+            .iter()
+            .map(|name| dir.join(name))
+            .all(|file| !file.exists() || fs::OpenOptions::new().write(true).open(file).is_ok())
+    }
+}
+
+/// Gives a file the access rights of another. One that cannot be changed stays as it is.
+pub(crate) fn same_mode(of: &Path, file: &Path) {
+    let done = fs::metadata(of).and_then(|meta| fs::set_permissions(file, meta.permissions()));
+    if let Err(error) = done
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(path = %file.display(), %error, "could not set access rights");
+    }
+}
+
 /// Makes the entries of a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), IndexError> {
     // Windows has no such call, and its renames need none.

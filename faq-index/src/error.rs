@@ -32,6 +32,14 @@ pub enum IndexError {
         /// The embedder that made it.
         found: String,
     },
+    /// The collection can be read and not written.
+    #[error("the collection in {path} can be read and not written: {why}")]
+    ReadOnly {
+        /// The collection's directory.
+        path: PathBuf,
+        /// What forbids writing, in words.
+        why: String,
+    },
     /// The on-disk format is not one that this version reads.
     #[error(
         "the collection in {path} has format {found}, and this version reads up to {supported}; use a newer faq"
@@ -90,6 +98,7 @@ impl IndexError {
             Self::Locked { .. } => "locked",
             Self::NotFound { .. } => "collection_not_found",
             Self::OtherEmbedder { .. } => "other_embedder",
+            Self::ReadOnly { .. } => "read_only",
             Self::Format { .. } => "index_format",
             Self::Invalid { .. } => "invalid",
             Self::Damaged { .. } => "index_damaged",

@@ -26,7 +26,7 @@ mod store;
 mod validate;
 mod writer;
 
-pub use collection::{Collection, CollectionConfig, CollectionStats, CompactReceipt};
+pub use collection::{Access, Collection, CollectionConfig, CollectionStats, CompactReceipt};
 pub use error::IndexError;
 pub use id::{ChunkId, DocumentId};
 pub use query::{Filter, Fusion, Hit, Mode, Plan, Query, SearchResult, VectorSearch};

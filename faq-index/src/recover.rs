@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use crate::IndexError;
 use crate::background::Background;
-use crate::collection::{CollectionConfig, Inner};
-use crate::disk::create_dir;
-use crate::keyword::KeywordIndex;
-use crate::lock::DirLock;
+use crate::collection::{Access, CollectionConfig, Inner};
+use crate::disk::{self, create_dir};
+use crate::keyword::{KeywordIndex, Place};
+use crate::lock::{self, DirLock};
 use crate::segments::SegmentFolder;
 use crate::snapshot::{Published, Snapshot};
 use crate::store::{self, Meta, Store};
@@ -17,27 +17,40 @@ use crate::writer::Writer;
 /// Opens or creates; see [`crate::Collection::open`].
 pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexError> {
     let exists = dir.join(store::FILE).is_file();
-    if !exists && !config.create {
+    if !exists && (!config.create || config.access == Access::ReadOnly) {
         return Err(IndexError::NotFound {
             path: dir.to_owned(),
         });
     }
-    create_dir(dir)?;
-    let lock = DirLock::acquire(dir)?;
-    let store = Store::open(dir)?;
-    if !exists {
-        crate::disk::sync_dir(dir)?;
-    }
+    let read_only = match config.access {
+        Access::ReadOnly => Some("it was asked for so"),
+        Access::Auto if exists && !disk::may_write(dir, &[store::FILE, lock::FILE]) => {
+            Some("this user may not write to its folder")
+        }
+        Access::Auto | Access::ReadWrite => None,
+    };
+    let (lock, store, place) = if read_only.is_some() {
+        let lock = DirLock::share(dir)?;
+        (lock, Store::open_read_only(dir)?, Place::ReadOnly)
+    } else {
+        create_dir(dir)?;
+        let lock = DirLock::acquire(dir)?;
+        let store = Store::open(dir)?;
+        if !exists {
+            disk::sync_dir(dir)?;
+        }
+        (lock, store, Place::Disk)
+    };
     let meta = store.meta()?;
     check_embedder(&config, &meta)?;
     let documents = Arc::new(store.live()?);
     let dim = meta.embedder.as_ref().map(|(_, dim)| *dim);
-    let folder = SegmentFolder::open(dir, meta.collection)?;
+    let folder = SegmentFolder::open(dir, meta.collection, read_only.is_none())?;
     let mut segments = folder.load(dim)?;
     if let Some(dim) = dim {
         folder.cover(&store, &documents, dim, meta.seq, &mut segments)?;
     }
-    let keyword = KeywordIndex::open(dir, meta.collection, &store, &documents, meta.seq)?;
+    let keyword = KeywordIndex::open(dir, meta.collection, &store, &documents, meta.seq, place)?;
     let published = Arc::new(Published::new(Snapshot {
         seq: meta.seq,
         dim,
@@ -51,6 +64,7 @@ pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexE
     Ok(Inner {
         dir: dir.to_owned(),
         config,
+        read_only,
         store,
         segments: folder,
         published,

@@ -7,6 +7,7 @@
 //! All functions that change the folder are called under the collection's write lock.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,21 +33,45 @@ pub(crate) type SegmentList = Vec<Arc<Segment>>;
 pub(crate) struct SegmentFolder {
     dir: PathBuf,
     collection: Uuid,
+    /// Whether the folder may be changed; else what is missing is held in memory.
+    writable: bool,
 }
 
 impl SegmentFolder {
     /// Opens the folder, creates it where it is missing.
-    pub(crate) fn open(collection_dir: &Path, collection: Uuid) -> Result<Self, IndexError> {
+    pub(crate) fn open(
+        collection_dir: &Path,
+        collection: Uuid,
+        writable: bool,
+    ) -> Result<Self, IndexError> {
         let dir = collection_dir.join(FOLDER);
-        create_dir(&dir)?;
-        Ok(Self { dir, collection })
+        if writable {
+            create_dir(&dir)?;
+        }
+        Ok(Self {
+            dir,
+            collection,
+            writable,
+        })
+    }
+
+    /// Removes the file of a segment that nothing refers to any more.
+    pub(crate) fn discard(&self, segment: &Segment) {
+        if self.writable {
+            segment.remove();
+        }
     }
 
     /// Opens all segments whose headers are right and removes every other file: one that was
     /// not finished, one that a merge made superfluous, a damaged one. Truth has it all.
     pub(crate) fn load(&self, dim: Option<usize>) -> Result<SegmentList, IndexError> {
-        let entries =
-            fs::read_dir(&self.dir).map_err(|source| io_error("cannot list", &self.dir, source))?;
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if !self.writable && error.kind() == ErrorKind::NotFound => {
+                return Ok(SegmentList::new());
+            }
+            Err(source) => return Err(io_error("cannot list", &self.dir, source)),
+        };
         let mut found = Vec::new();
         for entry in entries {
             let path = entry
@@ -68,8 +93,10 @@ impl SegmentFolder {
                         Some(Ok(_)) => "it belongs to another collection",
                         None => "it was not finished",
                     };
-                    tracing::warn!(path = %path.display(), why, "a file is removed");
-                    disk::remove(&path);
+                    tracing::warn!(path = %path.display(), why, "a file is of no use");
+                    if self.writable {
+                        disk::remove(&path);
+                    }
                 }
             }
         }
@@ -87,7 +114,7 @@ impl SegmentFolder {
                     && segment.header().first_key <= other.header().last_key
             };
             if kept.iter().any(overlaps) {
-                segment.remove();
+                self.discard(&segment);
             } else {
                 kept.push(Arc::new(segment));
             }
@@ -246,6 +273,9 @@ impl SegmentFolder {
         keys: &RangeInclusive<DocKey>,
         seq: u64,
     ) -> (Segment, Option<IndexError>) {
+        if !self.writable {
+            return (builder.hold(self.collection, keys, seq), None);
+        }
         match builder.write(&self.dir, self.collection, keys, seq) {
             Ok(segment) => (segment, None),
             Err(error) => {

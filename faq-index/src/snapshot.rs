@@ -33,6 +33,11 @@ impl Snapshot {
                 self.seq
             ));
         }
+        if self.keyword.in_memory() {
+            notes.push(
+                "the keyword index on disk could not be used and was made in memory".to_owned(),
+            );
+        }
         let held: usize = self
             .segments
             .iter()
@@ -41,7 +46,7 @@ impl Snapshot {
             .sum();
         if held > 0 {
             notes.push(format!(
-                "{held} vectors are in memory alone, since their file could not be written"
+                "{held} vectors are in memory alone, since their file could not be read or written"
             ));
         }
         notes

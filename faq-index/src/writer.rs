@@ -235,7 +235,7 @@ fn project(inner: &Inner, writer: &mut Writer, applied: &Applied<'_>) -> Result<
         next.keyword = writer.keyword.view();
     });
     for segment in replaced {
-        segment.remove();
+        inner.segments.discard(&segment);
     }
     keyword?;
     segment_error.map_or(Ok(()), Err)

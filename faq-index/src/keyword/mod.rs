@@ -6,6 +6,7 @@
 //! state that snapshots share. The folder holds terms and no texts.
 
 mod query;
+mod read_only;
 mod schema;
 mod tokenizer;
 
@@ -16,22 +17,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tantivy::directory::{MmapDirectory, RamDirectory};
 use tantivy::indexer::NoMergePolicy;
 use tantivy::{
-    Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentReader, TantivyDocument, Term,
+    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, SegmentReader,
+    TantivyDocument, Term,
 };
 use uuid::Uuid;
 
 pub(crate) use query::{KeyFilter, ScoredChunks};
+use read_only::ReadOnlyDirectory;
 use schema::Fields;
 
-use crate::disk::{create_dir, io_error, is_disk_full};
+use crate::disk::{create_dir, io_error, is_disk_full, same_mode};
 use crate::documents::{DocKey, Documents};
-use crate::store::{DocumentText, Store};
+use crate::store::{self, DocumentText, Store};
 use crate::{DocumentRecord, IndexError};
 
 /// Folder of the index in a collection's directory.
 pub(crate) const FOLDER: &str = "keyword";
+/// Where the index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In its folder.
+    Disk,
+    /// In its folder, which may not be written to; in memory where that one does not serve.
+    ReadOnly,
+}
+
 /// Memory that the indexing thread fills before it starts a new segment.
 const WRITER_BYTES: usize = 32_000_000;
 
@@ -49,6 +62,7 @@ pub(crate) struct KeywordView {
     searcher: Searcher,
     fields: Arc<Fields>,
     seq: u64,
+    in_memory: bool,
 }
 
 impl std::fmt::Debug for KeywordView {
@@ -63,6 +77,11 @@ impl KeywordView {
     /// Sequence number up to which truth was applied.
     pub(crate) fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Whether the index on disk could not serve and this one was made in its stead.
+    pub(crate) fn in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// The best `limit` chunks with their BM25 scores, best first.
@@ -92,6 +111,7 @@ pub(crate) struct KeywordIndex {
     reader: IndexReader,
     fields: Arc<Fields>,
     seq: u64,
+    in_memory: bool,
     /// Opened with the first change: it owns a thread and an arena.
     writer: Option<IndexWriter>,
 }
@@ -114,15 +134,18 @@ impl KeywordIndex {
         store: &Store,
         live: &Documents,
         seq: u64,
+        place: Place,
     ) -> Result<Self, IndexError> {
         let dir = collection_dir.join(FOLDER);
         // Tantivy may panic on bytes that it did not write.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_sound(&dir, collection)));
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            Self::open_sound(&dir, collection, place)
+        }));
         let mut index = match opened {
-            Ok(Ok(index)) if index.seq <= seq => index,
+            Ok(Ok(index)) if index.seq == seq || index.seq < seq && place == Place::Disk => index,
             other => {
                 let why = match other {
-                    Ok(Ok(index)) => format!("it is ahead of the store ({} > {seq})", index.seq),
+                    Ok(Ok(index)) => format!("it is at write {} of {seq}", index.seq),
                     Ok(Err(why)) => why,
                     Err(_) => "it could not be read".to_owned(),
                 };
@@ -130,7 +153,7 @@ impl KeywordIndex {
                 if seq > 0 {
                     tracing::warn!(dir = %dir.display(), why, "the keyword index is made anew");
                 }
-                Self::create(&dir, collection)?
+                Self::create(&dir, collection, place)?
             }
         };
         index.catch_up(store, live, seq)?;
@@ -138,18 +161,24 @@ impl KeywordIndex {
             // Nothing lags and yet the counts differ: some derived file is not what it was.
             tracing::warn!(dir = %dir.display(), "the keyword index misses chunks and is made anew");
             drop(index);
-            index = Self::create(&dir, collection)?;
+            index = Self::create(&dir, collection, place)?;
             index.catch_up(store, live, seq)?;
         }
         Ok(index)
     }
 
     /// Opens what is there, all its bytes checked; `Err` says why it cannot serve.
-    fn open_sound(dir: &Path, collection: Uuid) -> Result<Self, String> {
+    fn open_sound(dir: &Path, collection: Uuid, place: Place) -> Result<Self, String> {
         if !dir.join("meta.json").exists() {
             return Err("it is not there".to_owned());
         }
-        let mut index = Index::open_in_dir(dir).map_err(|error| error.to_string())?;
+        let mut index = MmapDirectory::open(dir)
+            .map_err(tantivy::TantivyError::from)
+            .and_then(|files| match place {
+                Place::Disk => Index::open(files),
+                Place::ReadOnly => Index::open(ReadOnlyDirectory(files)),
+            })
+            .map_err(|error| error.to_string())?;
         let fields = Fields::new();
         if index.schema() != fields.schema {
             return Err("it has other fields".to_owned());
@@ -171,20 +200,28 @@ impl KeywordIndex {
             return Err(format!("damaged files: {damaged:?}"));
         }
         index.set_tokenizers(schema::tokenizers());
-        Self::with_index(dir, collection, index, fields, payload.seq)
+        Self::with_index(dir, collection, index, fields, payload.seq, false)
             .map_err(|error| error.to_string())
     }
 
-    fn create(dir: &Path, collection: Uuid) -> Result<Self, IndexError> {
-        if dir.exists() {
-            fs::remove_dir_all(dir).map_err(|source| io_error("cannot remove", dir, source))?;
-        }
-        create_dir(dir)?;
+    fn create(dir: &Path, collection: Uuid, place: Place) -> Result<Self, IndexError> {
         let fields = Fields::new();
-        let mut index = Index::create_in_dir(dir, fields.schema.clone())
-            .map_err(|error| keyword_error(dir, error))?;
+        let (schema, settings) = (fields.schema.clone(), IndexSettings::default());
+        let created = match place {
+            Place::ReadOnly => Index::create(RamDirectory::create(), schema, settings),
+            Place::Disk => {
+                if dir.exists() {
+                    fs::remove_dir_all(dir)
+                        .map_err(|source| io_error("cannot remove", dir, source))?;
+                }
+                create_dir(dir)?;
+                Index::create_in_dir(dir, schema)
+            }
+        };
+        let mut index = created.map_err(|error| keyword_error(dir, error))?;
         index.set_tokenizers(schema::tokenizers());
-        let mut made = Self::with_index(dir, collection, index, fields, 0)?;
+        let in_memory = place == Place::ReadOnly;
+        let mut made = Self::with_index(dir, collection, index, fields, 0, in_memory)?;
         made.commit(0)?;
         Ok(made)
     }
@@ -195,6 +232,7 @@ impl KeywordIndex {
         index: Index,
         fields: Fields,
         seq: u64,
+        in_memory: bool,
     ) -> Result<Self, IndexError> {
         let reader = index
             .reader_builder()
@@ -208,6 +246,7 @@ impl KeywordIndex {
             reader,
             fields: Arc::new(fields),
             seq,
+            in_memory,
             writer: None,
         })
     }
@@ -218,6 +257,7 @@ impl KeywordIndex {
             searcher: self.reader.searcher(),
             fields: Arc::clone(&self.fields),
             seq: self.seq,
+            in_memory: self.in_memory,
         }
     }
 
@@ -397,8 +437,19 @@ impl KeywordIndex {
             self.reader.reload()
         })();
         committed.map_err(|error| keyword_error(&dir, error))?;
+        self.share_modes();
         self.seq = seq;
         Ok(())
+    }
+
+    /// Gives the files that Tantivy makes for their owner alone the rights of the store, so that
+    /// whoever may read the one may read the other.
+    fn share_modes(&self) {
+        if let Some(collection_dir) = self.dir.parent().filter(|_| !self.in_memory) {
+            for name in ["meta.json", ".managed.json"] {
+                same_mode(&collection_dir.join(store::FILE), &self.dir.join(name));
+            }
+        }
     }
 
     fn open_writer(&mut self) -> tantivy::Result<&mut IndexWriter> {

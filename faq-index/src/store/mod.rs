@@ -6,6 +6,7 @@
 
 mod copy;
 mod read;
+mod read_only;
 mod schema;
 mod write;
 
@@ -53,7 +54,8 @@ pub(crate) struct Store {
     /// Before the writer, so that the writer is closed last: only then does SQLite bring the
     /// write-ahead log into the file.
     readers: Mutex<Vec<Connection>>,
-    writer: Mutex<Connection>,
+    /// `None` where the store may only be read.
+    writer: Option<Mutex<Connection>>,
 }
 
 impl Store {
@@ -83,7 +85,7 @@ impl Store {
             Ok(Ok(conn)) => Ok(Self {
                 dir: dir.to_owned(),
                 path,
-                writer: Mutex::new(conn),
+                writer: Some(Mutex::new(conn)),
                 readers: Mutex::default(),
             }),
             Ok(Err(found)) => Err(IndexError::Format {
@@ -92,6 +94,36 @@ impl Store {
                 supported: schema::FORMAT,
             }),
             Err(error) => Err(store_error(dir, &path, error)),
+        }
+    }
+
+    /// Opens the store in `dir` for reading, in a directory that may not be written to and that no
+    /// one writes to.
+    pub(crate) fn open_read_only(dir: &Path) -> Result<Self, IndexError> {
+        let path = dir.join(FILE);
+        let store = Self {
+            dir: dir.to_owned(),
+            path,
+            readers: Mutex::default(),
+            writer: None,
+        };
+        let found = store.read(schema::version)?;
+        match found {
+            schema::FORMAT => Ok(store),
+            0 => Err(IndexError::NotFound {
+                path: dir.to_owned(),
+            }),
+            newer if newer > schema::FORMAT => Err(IndexError::Format {
+                path: dir.to_owned(),
+                found,
+                supported: schema::FORMAT,
+            }),
+            _older => Err(IndexError::ReadOnly {
+                path: dir.to_owned(),
+                why: "it has an older format, which must be brought up to date once where it can \
+                      be written"
+                    .to_owned(),
+            }),
         }
     }
 
@@ -127,8 +159,12 @@ impl Store {
     }
 
     fn open_reader(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(&self.path, flags)?;
+        let conn = if self.writer.is_none() {
+            read_only::connect(&self.path)?
+        } else {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            Connection::open_with_flags(&self.path, flags)?
+        };
         conn.busy_timeout(BUSY)?;
         Ok(conn)
     }
@@ -138,7 +174,13 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, IndexError> {
-        work(&mut lock(&self.writer)).map_err(|error| store_error(&self.dir, &self.path, error))
+        let Some(writer) = &self.writer else {
+            return Err(IndexError::ReadOnly {
+                path: self.dir.clone(),
+                why: "it was opened for reading".to_owned(),
+            });
+        };
+        work(&mut lock(writer)).map_err(|error| store_error(&self.dir, &self.path, error))
     }
 }
 

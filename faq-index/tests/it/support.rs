@@ -143,3 +143,27 @@ pub(crate) fn dense(collection: &Collection, vector: Vec<f32>, k: usize) -> Vec<
     let found = collection.search(&query).unwrap();
     found.hits.iter().map(|hit| hit.id.document).collect()
 }
+
+/// All files below a folder, in order.
+pub(crate) fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Copies a folder's files.
+pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(&file, &target).unwrap();
+    }
+}

@@ -157,6 +157,10 @@ impl Common {
 
     /// The collection that the flags name, which must exist.
     fn existing(&self) -> Result<Collection> {
-        Ok(self.engine(None)?.existing_collection(&self.collection)?)
+        let collection = self.engine(None)?.existing_collection(&self.collection)?;
+        if let Some(why) = collection.read_only() {
+            output::note(format_args!("note: the collection is open for reading alone, since {why}"));
+        }
+        Ok(collection)
     }
 }
