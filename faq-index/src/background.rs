@@ -1,48 +1,93 @@
 //! The thread that builds graphs.
 //!
-//! At most one is at work for a collection. It holds the published snapshots and nothing
-//! else, so it never delays the release of the collection's lock, and it stops soon after
-//! the collection is closed.
+//! At most one is at work for a collection. It holds the published snapshots and nothing else,
+//! and it stops soon after the collection is closed. The one file that it writes it writes under
+//! a lock that [`Background::close`] takes too, so nothing is written once the collection's own
+//! lock is released.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::graph::Graph;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::disk;
+use crate::graph::{Graph, Origin};
+use crate::segment::Row;
 use crate::snapshot::{Published, Snapshot};
+
+/// How far a graph is that is being built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GraphProgress {
+    /// Vectors that are linked.
+    pub linked: u64,
+    /// Vectors that it will hold.
+    pub total: u64,
+}
+
+/// What a collection's background work is to keep to.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) collection: Uuid,
+    /// Where the graph is kept.
+    pub(crate) file: PathBuf,
+    /// Whether the file may be written.
+    pub(crate) writable: bool,
+    /// Vectors from which a graph is built.
+    pub(crate) graph_min_vectors: usize,
+    /// Threads that may work on it.
+    pub(crate) threads: usize,
+}
 
 /// Says when a graph is to be built and lets others wait for it.
 #[derive(Debug)]
 pub(crate) struct Background {
     published: Arc<Published>,
-    graph_min_vectors: usize,
+    terms: Terms,
     closed: AtomicBool,
+    cancelled: AtomicBool,
+    /// Whether the file was looked for.
+    looked: AtomicBool,
+    /// What is being built: points linked, and all; both 0 while nothing is.
+    linked: AtomicUsize,
+    total: AtomicUsize,
     busy: Mutex<bool>,
     idle: Condvar,
+    /// Held while a graph is published and written. Counts the compactions, so that one that was
+    /// begun before brings nothing back.
+    epoch: Mutex<u64>,
 }
 
 impl Background {
-    pub(crate) fn new(published: Arc<Published>, graph_min_vectors: usize) -> Arc<Self> {
+    pub(crate) fn new(published: Arc<Published>, terms: Terms) -> Arc<Self> {
         Arc::new(Self {
             published,
-            graph_min_vectors,
+            terms,
             closed: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            looked: AtomicBool::new(false),
+            linked: AtomicUsize::new(0),
+            total: AtomicUsize::new(0),
             busy: Mutex::new(false),
             idle: Condvar::new(),
+            epoch: Mutex::new(0),
         })
     }
 
-    /// Starts a build where the current snapshot is worth one and none is under way.
+    /// Starts the thread where the current snapshot is worth a graph and none is under way.
     pub(crate) fn nudge(self: &Arc<Self>) {
         if !self.is_due(&self.published.load()) {
             return;
         }
-        let mut busy = self.lock();
+        let mut busy = lock(&self.busy);
         if *busy {
             return;
         }
         *busy = true;
         drop(busy);
+        self.cancelled.store(false, Ordering::Relaxed);
         let this = Arc::clone(self);
         let started = thread::Builder::new()
             .name("faq-graph".to_owned())
@@ -58,42 +103,76 @@ impl Background {
 
     /// Waits until no build is under way.
     pub(crate) fn wait_idle(&self) {
-        let mut busy = self.lock();
+        let mut busy = lock(&self.busy);
         while *busy {
             busy = self.idle.wait(busy).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Ends a build at its next step; its work is lost.
+    /// How far the build is that is under way.
+    pub(crate) fn progress(&self) -> Option<GraphProgress> {
+        let total = self.total.load(Ordering::Relaxed) as u64;
+        let linked = self.linked.load(Ordering::Relaxed) as u64;
+        (total > 0).then_some(GraphProgress { linked, total })
+    }
+
+    /// Ends a build at its next step; its work is lost. The next write begins another.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends a build at its next step, for good, and waits while its file is being written.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
+        drop(lock(&self.epoch));
+    }
+
+    /// Takes the graph away where it holds what is deleted, its file too; what is being built
+    /// over an earlier state will not be published.
+    pub(crate) fn forget_deleted(&self) {
+        let mut epoch = lock(&self.epoch);
+        *epoch += 1;
+        let snapshot = self.published.load();
+        let holds_dead = |graph: &Arc<Graph>| {
+            let is_dead = |row: &Row| snapshot.documents.get(row.key).is_none();
+            graph.rows().iter().any(is_dead)
+        };
+        if snapshot.graph.as_ref().is_none_or(holds_dead) {
+            self.published.update(|next| next.graph = None);
+            disk::remove(&self.terms.file);
+        }
     }
 
     /// Builds over everything now, on all threads of the machine.
     pub(crate) fn build_now(&self) {
-        let snapshot = self.published.load();
+        self.cancelled.store(false, Ordering::Relaxed);
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        self.build(&snapshot, threads);
+        self.build(&self.published.load(), threads);
     }
 
     fn run(&self) {
+        if !self.looked.swap(true, Ordering::Relaxed) {
+            self.load();
+        }
         loop {
             let snapshot = self.published.load();
-            if self.closed.load(Ordering::Relaxed) || !self.is_due(&snapshot) {
+            if !self.goes_on() || !self.is_due(&snapshot) {
                 return;
             }
-            // Half of the machine: searches and embedding go on beside it.
-            let threads = thread::available_parallelism().map_or(1, |n| usize::from(n) / 2);
-            if !self.build(&snapshot, threads.max(1)) {
+            if !self.build(&snapshot, self.terms.threads.max(1)) {
                 return;
             }
         }
     }
 
+    fn goes_on(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed) && !self.cancelled.load(Ordering::Relaxed)
+    }
+
     /// Whether rows that are not in the graph, or dead in it, are a quarter of its size.
     fn is_due(&self, snapshot: &Snapshot) -> bool {
         let live = snapshot.documents.vectors() as usize;
-        if live < self.graph_min_vectors.max(1) {
+        if live < self.terms.graph_min_vectors.max(1) {
             return false;
         }
         snapshot.graph.as_ref().is_none_or(|graph| {
@@ -103,8 +182,54 @@ impl Background {
         })
     }
 
+    /// Takes the graph from its file where that one serves.
+    fn load(&self) {
+        let epoch = lock(&self.epoch);
+        let snapshot = self.published.load();
+        match self.sound_file(&snapshot) {
+            Ok(Some(graph)) => {
+                tracing::debug!(vectors = graph.len(), "the graph was found on disk");
+                self.publish(graph);
+            }
+            Ok(None) => {}
+            Err(why) => {
+                tracing::warn!(path = %self.terms.file.display(), why, "the graph is made anew");
+                if self.terms.writable {
+                    disk::remove(&self.terms.file);
+                }
+            }
+        }
+        drop(epoch);
+    }
+
+    /// `Err` says why a file that is there does not serve.
+    fn sound_file(&self, snapshot: &Snapshot) -> Result<Option<Graph>, String> {
+        if !self.terms.file.exists() {
+            return Ok(None);
+        }
+        let graph = Graph::open(&self.terms.file).map_err(|error| error.to_string())??;
+        let header = graph.header();
+        if header.collection != self.terms.collection || Some(header.dim) != snapshot.dim {
+            return Err("it belongs to another collection".to_owned());
+        }
+        if header.seq > snapshot.seq {
+            return Err(format!(
+                "it is ahead of the store ({} > {})",
+                header.seq, snapshot.seq
+            ));
+        }
+        if !graph.is_sound() {
+            return Err("it is damaged".to_owned());
+        }
+        Ok(Some(graph))
+    }
+
     fn build(&self, snapshot: &Snapshot, threads: usize) -> bool {
+        let epoch = *lock(&self.epoch);
         // A damaged segment is repaired by the next search, whose write nudges again.
+        let Some(dim) = snapshot.dim else {
+            return false;
+        };
         if !snapshot.segments.iter().all(|segment| segment.is_sound()) {
             return false;
         }
@@ -125,29 +250,64 @@ impl Background {
             rows.filter(|(_, row)| documents.get(row.key).is_some())
                 .map(|(at, row)| (*row, segment.vector(at)))
         });
-        let last_key = snapshot
-            .segments
-            .last()
-            .map_or(0, |segment| *segment.keys().end());
+        let newest = snapshot.segments.last();
+        let origin = Origin {
+            collection: self.terms.collection,
+            dim,
+            seq: snapshot.seq,
+            last_key: newest.map_or(0, |segment| *segment.keys().end()),
+        };
         let expected = documents.vectors() as usize;
-        let go_on = || !self.closed.load(Ordering::Relaxed);
-        let Some(graph) = Graph::build(&pool, points, expected, last_key, go_on) else {
+        self.total.store(expected, Ordering::Relaxed);
+        let graph = Graph::build(&pool, points, expected, origin, |linked| {
+            self.linked.store(linked, Ordering::Relaxed);
+            self.goes_on()
+        });
+        self.total.store(0, Ordering::Relaxed);
+        self.linked.store(0, Ordering::Relaxed);
+        let Some(graph) = graph else {
             return false;
         };
+        let current = lock(&self.epoch);
+        if self.closed.load(Ordering::Relaxed) {
+            return false;
+        }
+        if *current != epoch {
+            // What was compacted away meanwhile must not come back; the next turn is without it.
+            return true;
+        }
         tracing::info!(vectors = graph.len(), "a graph is ready");
-        let graph = Arc::new(graph);
-        self.published.update(|current| current.graph = Some(graph));
+        self.publish(self.keep(graph));
         true
     }
 
-    fn set_idle(&self) {
-        *self.lock() = false;
-        self.idle.notify_all();
+    /// Writes the graph where that is possible; it is then mapped from its file.
+    fn keep(&self, graph: Graph) -> Graph {
+        if !self.terms.writable {
+            return graph;
+        }
+        match graph.write(&self.terms.file) {
+            Ok(written) => written,
+            Err(error) => {
+                tracing::warn!(%error, "the graph is held in memory");
+                graph
+            }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn publish(&self, graph: Graph) {
+        let graph = Arc::new(graph);
+        self.published.update(|current| current.graph = Some(graph));
     }
+
+    fn set_idle(&self) {
+        *lock(&self.busy) = false;
+        self.idle.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Wakes those who wait even where a build panicked.

@@ -47,6 +47,7 @@ pub(crate) fn compact(inner: &Inner) -> Result<CompactReceipt, IndexError> {
     drop((current, published));
     writer.keyword.collect_garbage()?;
     inner.store.vacuum()?;
+    inner.background.forget_deleted();
     inner.background.nudge();
     Ok(CompactReceipt {
         dead_vectors_removed: dead,

@@ -131,11 +131,13 @@ impl Documents {
         let mut allowed = Allowed {
             bits: vec![0; (self.blocks.len() * BLOCK).div_ceil(64)],
             documents: 0,
+            chunks: 0,
             vectors: 0,
         };
         for (key, entry) in self.iter().filter(|(_, entry)| passes(filter, entry)) {
             allowed.bits[key as usize / 64] |= 1 << (key % 64);
             allowed.documents += 1;
+            allowed.chunks += entry.chunks;
             allowed.vectors += entry.vectors;
         }
         Some(allowed)
@@ -160,6 +162,7 @@ fn passes(filter: &Filter, entry: &DocEntry) -> bool {
 pub(crate) struct Allowed {
     bits: Vec<u64>,
     documents: u64,
+    chunks: u64,
     vectors: u64,
 }
 
@@ -171,9 +174,26 @@ impl Allowed {
             .is_some_and(|word| word >> (key % 64) & 1 == 1)
     }
 
+    /// The documents' keys, ascending.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = DocKey> {
+        self.bits.iter().enumerate().flat_map(|(word, &bits)| {
+            let mut left = bits;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros();
+                left &= left.wrapping_sub(1);
+                (bit < 64).then(|| word as u64 * 64 + u64::from(bit))
+            })
+        })
+    }
+
     /// Number of documents.
     pub(crate) fn documents(&self) -> u64 {
         self.documents
+    }
+
+    /// Number of their chunks.
+    pub(crate) fn chunks(&self) -> u64 {
+        self.chunks
     }
 
     /// Number of their vectors.
@@ -241,6 +261,7 @@ mod tests {
         };
         let allowed = table.allowed(&filter).unwrap();
         assert_eq!((allowed.documents(), allowed.vectors()), (1, 2));
+        assert_eq!(allowed.keys().collect::<Vec<_>>(), [2]);
         assert!(allowed.contains(2) && !allowed.contains(1) && !allowed.contains(3));
         assert!(!allowed.contains(u64::from(u32::MAX)));
         assert!(table.allowed(&Filter::default()).is_none());

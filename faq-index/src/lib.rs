@@ -3,6 +3,8 @@
 //! This crate knows nothing of files to parse, of models, or of HTTP.
 
 mod background;
+mod checked;
+mod codes;
 mod collection;
 mod compact;
 mod dense;
@@ -26,6 +28,7 @@ mod store;
 mod validate;
 mod writer;
 
+pub use background::GraphProgress;
 pub use collection::{Access, Collection, CollectionConfig, CollectionStats, CompactReceipt};
 pub use error::IndexError;
 pub use id::{ChunkId, DocumentId};

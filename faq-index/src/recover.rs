@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::IndexError;
-use crate::background::Background;
+use crate::background::{Background, Terms};
 use crate::collection::{Access, CollectionConfig, Inner};
 use crate::disk::{self, create_dir};
+use crate::graph;
 use crate::keyword::{KeywordIndex, Place};
 use crate::lock::{self, DirLock};
 use crate::segments::SegmentFolder;
@@ -46,7 +47,7 @@ pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexE
     let documents = Arc::new(store.live()?);
     let dim = meta.embedder.as_ref().map(|(_, dim)| *dim);
     let folder = SegmentFolder::open(dir, meta.collection, read_only.is_none())?;
-    let mut segments = folder.load(dim)?;
+    let mut segments = folder.load(dim, meta.seq)?;
     if let Some(dim) = dim {
         folder.cover(&store, &documents, dim, meta.seq, &mut segments)?;
     }
@@ -59,7 +60,14 @@ pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexE
         keyword: keyword.view(),
         graph: None,
     }));
-    let background = Background::new(Arc::clone(&published), config.graph_min_vectors);
+    let terms = Terms {
+        collection: meta.collection,
+        file: dir.join(graph::FILE),
+        writable: read_only.is_none(),
+        graph_min_vectors: config.graph_min_vectors,
+        threads: config.background_threads,
+    };
+    let background = Background::new(Arc::clone(&published), terms);
     background.nudge();
     Ok(Inner {
         dir: dir.to_owned(),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::dense::{DenseHit, DenseQuery, pool};
 use crate::documents::{Allowed, DocKey};
 use crate::fusion::{Fused, fuse};
+use crate::kernel::kernels;
 use crate::keyword::KeyFilter;
 use crate::snapshot::Snapshot;
 use crate::{ChunkId, Hit, IndexError, Mode, Plan, Query, SearchResult, VectorSearch};
@@ -93,7 +94,7 @@ fn ask_vectors(
         let what = if dense.allowed.is_some() {
             format!("scan of the {passing} vectors that the filter allows, of {live}: {why}")
         } else {
-            format!("exact scan of {live} vectors: {why}")
+            format!("exact scan of {live} vectors ({}): {why}", kernels().name)
         };
         (dense.exact(), what)
     };

@@ -64,7 +64,8 @@ impl SegmentFolder {
 
     /// Opens all segments whose headers are right and removes every other file: one that was
     /// not finished, one that a merge made superfluous, a damaged one. Truth has it all.
-    pub(crate) fn load(&self, dim: Option<usize>) -> Result<SegmentList, IndexError> {
+    /// `seq` is that of truth: a file from after it belongs to another history.
+    pub(crate) fn load(&self, dim: Option<usize>, seq: u64) -> Result<SegmentList, IndexError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if !self.writable && error.kind() == ErrorKind::NotFound => {
@@ -83,7 +84,8 @@ impl SegmentFolder {
             match is_segment.then(|| Segment::open(&path)).transpose()? {
                 Some(Ok(segment))
                     if segment.header().collection == self.collection
-                        && Some(segment.header().dim) == dim =>
+                        && Some(segment.header().dim) == dim
+                        && segment.header().seq <= seq =>
                 {
                     found.push(segment);
                 }

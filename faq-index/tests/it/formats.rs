@@ -6,14 +6,31 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use faq_index::{Collection, CollectionConfig, Mode, Query, VectorSearch};
+
 use crate::support::*;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
+/// Opened so that even a few vectors have a graph.
+fn open_with_graph(dir: &Path) -> Collection {
+    let graph_min_vectors = 1;
+    let collection = Collection::open(
+        dir,
+        CollectionConfig {
+            graph_min_vectors,
+            ..config()
+        },
+    )
+    .unwrap();
+    collection.wait_idle();
+    collection
+}
+
 fn fill(dir: &Path) {
-    let collection = open(dir);
+    let collection = open_with_graph(dir);
     let mut german = document(
         3,
         &["Die Häuser stehen am Hafen", "Fähren fahren stündlich"],
@@ -37,6 +54,8 @@ fn fill(dir: &Path) {
     collection.write(upsert([german, chinese])).unwrap();
     collection.write(upsert([titled])).unwrap();
     collection.write(delete([id(2)])).unwrap();
+    collection.wait_idle();
+    collection.build_graph().unwrap();
 }
 
 #[test]
@@ -63,8 +82,9 @@ fn every_format_that_was_ever_written_is_read() {
         let fixture = fixture.unwrap().path();
         let dir = tempfile::tempdir().unwrap();
         copy(&fixture, dir.path());
-        let collection = open(dir.path());
+        let collection = open_with_graph(dir.path());
         let name = fixture.display();
+        assert_eq!(collection.stats().unwrap().graph_vectors, 6, "{name}");
         let stats = collection.stats().unwrap();
         assert_eq!(
             (stats.documents, stats.vectors, stats.seq),
@@ -78,6 +98,11 @@ fn every_format_that_was_ever_written_is_read() {
         assert!(keyword(&collection, "gone").is_empty(), "{name}");
         for (n, i) in [(1, 0), (1, 1), (3, 0), (3, 1), (4, 0), (5, 0)] {
             assert_eq!(dense(&collection, vector_of(n, i), 1), [id(n)], "{name}");
+            let mut query = Query::new("", Some(vector_of(n, i)));
+            (query.mode, query.vector_search) = (Mode::Dense, VectorSearch::Graph);
+            let found = collection.search(&query).unwrap();
+            assert!(found.plan.vectors.starts_with("graph of 6"), "{name}");
+            assert_eq!(found.hits[0].id.document, id(n), "{name}");
         }
         let stored = collection.document(id(5)).unwrap().unwrap();
         assert_eq!(stored.extra, b"kept as it is", "{name}");
