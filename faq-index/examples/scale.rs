@@ -154,7 +154,7 @@ fn ask(collection: &Collection, questions: &[Query]) -> Result<(Vec<Vec<ChunkId>
         found.push(result.hits.into_iter().map(|hit| hit.id).collect());
     }
     let rate = questions.len() as f64 / begun.elapsed().as_secs_f64();
-    let worked = ms(cpu() - worked) / questions.len() as f64;
+    let worked = ms(cpu().saturating_sub(worked)) / questions.len() as f64;
     times.sort_by(f64::total_cmp);
     let at = |share: f64| rounded(times[(times.len() as f64 * share) as usize]);
     let how = collection.search(&questions[0])?.plan.vectors;
@@ -226,7 +226,7 @@ fn main() -> Result<()> {
         })?;
     }
     let ingest_s = start.elapsed().as_secs_f64();
-    let ingest_cpu_s = (cpu() - worked).as_secs_f64();
+    let ingest_cpu_s = cpu().saturating_sub(worked).as_secs_f64();
     drop(collection);
     let start = Instant::now();
     let collection = Collection::open(dir, config.clone())?;
@@ -266,7 +266,7 @@ fn main() -> Result<()> {
     let (start, worked) = (Instant::now(), cpu());
     collection.build_graph()?;
     let graph_s = start.elapsed().as_secs_f64();
-    let graph_cpu_s = (cpu() - worked).as_secs_f64();
+    let graph_cpu_s = cpu().saturating_sub(worked).as_secs_f64();
     let mut widths = Vec::new();
     for ef in [100, 128, 160, 200, 300] {
         let mut queries = ways(Mode::Dense, VectorSearch::Graph, &all);

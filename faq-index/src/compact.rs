@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::collection::{CompactReceipt, Inner};
 use crate::writer::{self, lock};
-use crate::{IndexError, disk};
+use crate::{IndexError, disk, faults};
 
 /// See [`crate::Collection::compact`].
 pub(crate) fn compact(inner: &Inner) -> Result<CompactReceipt, IndexError> {
@@ -20,6 +20,8 @@ pub(crate) fn compact(inner: &Inner) -> Result<CompactReceipt, IndexError> {
     let live = current.documents.vectors();
     let dead = (current.rows() as u64).saturating_sub(live);
     let mut replaced = Vec::new();
+    faults::at("compact: segments", &inner.dir)
+        .map_err(|source| disk::io_error("cannot compact", &inner.dir, source))?;
     if dead > 0 {
         let merged = inner
             .segments

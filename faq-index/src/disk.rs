@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use crate::IndexError;
+use crate::{IndexError, faults};
 
 /// Turns an I/O error into one that names what was being done and to which file.
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> IndexError {
@@ -60,6 +60,20 @@ pub(crate) fn may_write(dir: &Path, files: &[&str]) -> bool {
     }
 }
 
+/// Whether the disk that holds a directory has less than a megabyte left.
+pub(crate) fn has_no_space(dir: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        rustix::fs::statvfs(dir)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < 1 << 20)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = dir;
+        false
+    }
+}
+
 /// Gives a file the access rights of another. One that cannot be changed stays as it is.
 pub(crate) fn same_mode(of: &Path, file: &Path) {
     let done = fs::metadata(of).and_then(|meta| fs::set_permissions(file, meta.permissions()));
@@ -103,17 +117,22 @@ pub(crate) fn write_whole(
 ) -> Result<(), IndexError> {
     let aside = aside(path);
     let written = (|| {
+        faults::at("file: create", path)?;
         let mut file = BufWriter::with_capacity(1 << 16, File::create(&aside)?);
         fill(&mut file)?;
+        faults::at("file: sync", path)?;
         file.into_inner()
             .map_err(io::IntoInnerError::into_error)?
             .sync_all()?;
+        faults::at("file: rename", path)?;
         fs::rename(&aside, path)
     })();
     if let Err(source) = written {
         remove(&aside);
         return Err(io_error("cannot write", path, source));
     }
+    faults::at("file: sync directory", path)
+        .map_err(|source| io_error("cannot sync", path, source))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 

@@ -11,6 +11,7 @@ mod dense;
 mod disk;
 mod documents;
 mod error;
+mod faults;
 mod fusion;
 mod graph;
 mod id;
@@ -38,3 +39,12 @@ pub use record::{
     Window, WriteBatch, WriteReceipt,
 };
 pub use store::{TruthCopy, copy_truth, documents_in_copy};
+
+// The tests of faults share their documents with the integration tests, which know the crate by
+// its name.
+#[cfg(test)]
+extern crate self as faq_index;
+#[cfg(test)]
+#[allow(dead_code, reason = "the integration tests use the rest")]
+#[path = "../tests/it/support.rs"]
+mod support;

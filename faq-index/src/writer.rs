@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::collection::Inner;
-use crate::disk;
+use crate::disk::{self, io_error};
+use crate::faults;
 use crate::keyword::KeywordIndex;
 use crate::store::Applied;
 use crate::{IndexError, WriteBatch, WriteReceipt, validate};
@@ -227,6 +228,7 @@ fn project(inner: &Inner, writer: &mut Writer, applied: &Applied<'_>) -> Result<
             tracing::warn!(%error, "vector segments could not be merged");
             Vec::new()
         });
+    let interrupted = faults::at("publish", &inner.dir);
     inner.published.update(|next| {
         next.seq = applied.seq;
         next.dim = writer.embedder.as_ref().map(|(_, dim)| *dim);
@@ -238,6 +240,7 @@ fn project(inner: &Inner, writer: &mut Writer, applied: &Applied<'_>) -> Result<
         inner.segments.discard(&segment);
     }
     keyword?;
+    interrupted.map_err(|source| io_error("cannot publish", &inner.dir, source))?;
     segment_error.map_or(Ok(()), Err)
 }
 

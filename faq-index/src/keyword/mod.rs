@@ -12,16 +12,18 @@ mod tokenizer;
 
 use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tantivy::directory::error::{LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{MmapDirectory, RamDirectory};
 use tantivy::indexer::NoMergePolicy;
 use tantivy::{
     Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, SegmentReader,
-    TantivyDocument, Term,
+    TantivyDocument, TantivyError, Term,
 };
 use uuid::Uuid;
 
@@ -29,10 +31,10 @@ pub(crate) use query::{KeyFilter, ScoredChunks};
 use read_only::ReadOnlyDirectory;
 use schema::Fields;
 
-use crate::disk::{create_dir, io_error, is_disk_full, same_mode};
+use crate::disk::{create_dir, has_no_space, io_error, is_disk_full, same_mode};
 use crate::documents::{DocKey, Documents};
 use crate::store::{self, DocumentText, Store};
-use crate::{DocumentRecord, IndexError};
+use crate::{DocumentRecord, IndexError, faults};
 
 /// Folder of the index in a collection's directory.
 pub(crate) const FOLDER: &str = "keyword";
@@ -173,7 +175,7 @@ impl KeywordIndex {
             return Err("it is not there".to_owned());
         }
         let mut index = MmapDirectory::open(dir)
-            .map_err(tantivy::TantivyError::from)
+            .map_err(TantivyError::from)
             .and_then(|files| match place {
                 Place::Disk => Index::open(files),
                 Place::ReadOnly => Index::open(ReadOnlyDirectory(files)),
@@ -332,6 +334,7 @@ impl KeywordIndex {
                 .map(|segment| segment.segment_id())
                 .collect();
             if any_dead {
+                faults::at("compact: keyword", &dir)?;
                 let writer = self.open_writer()?;
                 writer.set_merge_policy(Box::new(NoMergePolicy));
                 writer.merge(&ids).wait()?;
@@ -431,9 +434,12 @@ impl KeywordIndex {
         let dir = self.dir.clone();
         let committed = (|| {
             let payload = serde_json::to_string(&payload).map_err(std::io::Error::from)?;
+            faults::at("keyword: prepare", &dir)?;
             let mut prepared = self.open_writer()?.prepare_commit()?;
             prepared.set_payload(&payload);
+            faults::at("keyword: commit", &dir)?;
             prepared.commit()?;
+            faults::at("keyword: reload", &dir)?;
             self.reader.reload()
         })();
         committed.map_err(|error| keyword_error(&dir, error))?;
@@ -470,11 +476,27 @@ impl Drop for KeywordIndex {
     }
 }
 
-fn keyword_error(dir: &Path, error: tantivy::TantivyError) -> IndexError {
-    if is_disk_full(&error) {
+fn keyword_error(dir: &Path, error: TantivyError) -> IndexError {
+    if io_cause(&error).is_some_and(|cause| is_disk_full(cause)) || has_no_space(dir) {
         return IndexError::DiskFull {
             path: dir.parent().unwrap_or(dir).to_owned(),
         };
     }
     IndexError::Keyword(error)
+}
+
+/// What the operating system said, where Tantivy passes it on; its errors do not name it as their
+/// source, and one that befell its own thread is only a text.
+fn io_cause(error: &TantivyError) -> Option<&io::Error> {
+    match error {
+        TantivyError::IoError(cause)
+        | TantivyError::LockFailure(LockError::IoError(cause), _)
+        | TantivyError::OpenWriteError(OpenWriteError::IoError {
+            io_error: cause, ..
+        })
+        | TantivyError::OpenReadError(OpenReadError::IoError {
+            io_error: cause, ..
+        }) => Some(cause),
+        _ => None,
+    }
 }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Store, row_id, row_ids};
 use crate::documents::{DocEntry, DocKey};
+use crate::faults;
 use crate::{Deleted, DocumentId, DocumentRecord, IndexError, WriteBatch, WriteReceipt};
 
 /// What a group of batches did to the store, once it is durable.
@@ -30,6 +31,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<Applied<'a>, IndexError> {
         self.write(|conn| {
+            self.fault("truth: begin")?;
             let tx = conn.transaction()?;
             let mut applied = Applied {
                 receipts: Vec::with_capacity(batches.len()),
@@ -51,8 +53,21 @@ impl Store {
                 "UPDATE meta SET value = ?1 WHERE name = 'seq'",
                 [applied.seq as i64],
             )?;
+            self.fault("truth: commit")?;
             tx.commit()?;
             Ok(applied)
+        })
+    }
+
+    /// A step that may be made to fail as SQLite does.
+    fn fault(&self, step: &'static str) -> rusqlite::Result<()> {
+        faults::at(step, &self.path).map_err(|error| {
+            let code = if error.kind() == std::io::ErrorKind::StorageFull {
+                rusqlite::ffi::SQLITE_FULL
+            } else {
+                rusqlite::ffi::SQLITE_IOERR
+            };
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(error.to_string()))
         })
     }
 
@@ -62,8 +77,10 @@ impl Store {
         // Idle readers would keep the log from being emptied.
         super::lock(&self.readers).clear();
         self.write(|conn| {
+            self.fault("compact: store")?;
             checkpoint(conn)?;
             conn.execute_batch("VACUUM")?;
+            self.fault("compact: log")?;
             checkpoint(conn)
         })
     }

@@ -13,6 +13,7 @@ mod concurrency;
 mod erasure;
 mod filters;
 mod formats;
+mod full_disk;
 mod graph;
 mod keywords;
 mod kill;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use faq_index::{Collection, Hit, IndexError, Query};
+use faq_index::{Collection, CollectionConfig, Hit, IndexError, Mode, Query, VectorSearch};
 
 use crate::support::*;
 
@@ -43,46 +43,72 @@ fn missing_projections_are_made_anew() {
     }
 }
 
+/// Opened so that a few vectors have a graph.
+fn open_with_graph(dir: &Path) -> Collection {
+    let graph_min_vectors = 10;
+    let config = CollectionConfig {
+        graph_min_vectors,
+        ..config()
+    };
+    let collection = Collection::open(dir, config).unwrap();
+    collection.wait_idle();
+    collection
+}
+
+/// Bytes of a file, spoiled in one of many ways.
+fn spoil(good: &[u8], round: u64, random: &mut Random) -> Vec<u8> {
+    let mut bad = good.to_vec();
+    let len = bad.len() as u64;
+    match round % 4 {
+        _ if bad.is_empty() => bad.push(7),
+        0 | 1 => bad[random.below(len) as usize] ^= 1 << random.below(8),
+        2 => bad.truncate(random.below(len) as usize),
+        _ => {
+            let from = random.below(len) as usize;
+            bad[from..].fill(0xff);
+        }
+    }
+    bad
+}
+
 #[test]
 fn damage_to_any_derived_file_is_repaired() {
     let source = tempfile::tempdir().unwrap();
-    let before = ask(&filled(source.path()));
+    drop(filled(source.path()));
+    let whole = open_with_graph(source.path());
+    assert_eq!(whole.stats().unwrap().graph_vectors, 22);
+    let before = ask(&whole);
+    drop(whole);
     let mut random = Random(5);
     let derived: Vec<PathBuf> = files(source.path())
         .into_iter()
         .filter(|path| {
-            let relative = path.strip_prefix(source.path()).unwrap();
-            relative.starts_with("segments") || relative.starts_with("keyword")
+            let name = path.strip_prefix(source.path()).unwrap();
+            !name.to_string_lossy().starts_with("truth") && !name.ends_with("lock")
         })
         .collect();
     assert!(derived.len() > 3);
+    assert!(derived.iter().any(|file| file.ends_with("vectors.graph")));
     for file in derived {
         let good = fs::read(&file).unwrap();
-        for round in 0..2 {
+        for round in 0..4 {
             let dir = tempfile::tempdir().unwrap();
             copy(source.path(), dir.path());
             let target = dir.path().join(file.strip_prefix(source.path()).unwrap());
-            let mut bad = good.clone();
-            if bad.is_empty() {
-                bad.push(7);
-            } else if round % 2 == 0 {
-                let at = random.below(bad.len() as u64) as usize;
-                bad[at] ^= 1 << random.below(8);
-            } else {
-                bad.truncate(random.below(bad.len() as u64) as usize);
-            }
-            fs::write(&target, &bad).unwrap();
-            let collection = open(dir.path());
-            assert_eq!(
-                ask(&collection),
-                before,
-                "{} round {round}",
-                target.display()
-            );
+            fs::write(&target, spoil(&good, round, &mut random)).unwrap();
+            let collection = open_with_graph(dir.path());
+            let place = format!("{} round {round}", target.display());
+            assert_eq!(ask(&collection), before, "{place}");
+            collection.build_graph().unwrap();
+            let mut query = Query::new("", Some(vector_of(3, 1)));
+            (query.mode, query.vector_search) = (Mode::Dense, VectorSearch::Graph);
+            let found = collection.search(&query).unwrap();
+            assert!(found.plan.vectors.starts_with("graph of 22"), "{place}");
+            assert_eq!(found.hits[0].id.document, id(3), "{place}");
             collection
                 .write(upsert([document(50, &["afterwards"])]))
                 .unwrap();
-            assert_eq!(keyword(&collection, "afterwards"), [id(50)]);
+            assert_eq!(keyword(&collection, "afterwards"), [id(50)], "{place}");
         }
     }
 }
