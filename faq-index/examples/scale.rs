@@ -10,104 +10,22 @@
 //! object goes to stdout.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::collections::{BTreeSet, HashSet};
-use std::error::Error;
+mod corpus;
+
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use corpus::{BATCH, CHUNKS, Result, Texts, cpu, document};
 use faq_index::{
-    ChunkId, ChunkRecord, Collection, CollectionConfig, DocumentId, DocumentRecord, Filter,
-    Fingerprint, Mode, Query, VectorSearch, Window, WriteBatch,
+    ChunkId, Collection, CollectionConfig, DocumentId, Filter, Mode, Query, VectorSearch,
+    WriteBatch,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-const DIM: usize = 384;
-/// Sentences that make a document.
-const CHUNKS: usize = 10;
-/// Documents written at once.
-const BATCH: usize = 100;
 /// Questions that are asked.
 const QUESTIONS: usize = 1000;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-struct Texts {
-    lines: Vec<String>,
-    vectors: Vec<Vec<f32>>,
-}
-
-impl Texts {
-    fn read(dir: &Path, name: &str) -> Result<Self> {
-        let lines: Vec<String> = std::fs::read_to_string(dir.join(format!("{name}.txt")))?
-            .lines()
-            .map(str::to_owned)
-            .collect();
-        let vectors = std::fs::read(dir.join(format!("{name}.f32")))?
-            .chunks_exact(DIM * 4)
-            .map(|bytes| {
-                let floats = bytes.chunks_exact(4);
-                floats
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect()
-            })
-            .collect();
-        Ok(Self { lines, vectors })
-    }
-}
-
-fn document(n: usize, texts: &Texts, count: usize) -> DocumentRecord {
-    let from = n * CHUNKS;
-    let mut text = String::new();
-    let chunks = (from..(from + CHUNKS).min(count))
-        .map(|at| {
-            let start = text.len();
-            text.push_str(&texts.lines[at]);
-            let range = start..text.len();
-            text.push('\n');
-            ChunkRecord {
-                range: range.clone(),
-                tokens: 1,
-                pages: None,
-                heading_path: Vec::new(),
-                windows: vec![Window {
-                    range,
-                    vector: texts.vectors[at].clone(),
-                }],
-            }
-        })
-        .collect();
-    let mut tags = BTreeSet::new();
-    // Deterministic shares of the documents, spread over all of them.
-    let place = (n as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-    for (percent, tag) in [(1, "one"), (10, "ten"), (50, "half")] {
-        if place % 100 < percent {
-            tags.insert(tag.to_owned());
-        }
-    }
-    DocumentRecord {
-        id: DocumentId(Uuid::from_u128(n as u128 + 1)),
-        filename: format!("{n}.txt"),
-        source: format!("/{n}.txt"),
-        format: "txt".into(),
-        title: None,
-        language: Some("en".into()),
-        tags,
-        time_ms: n as i64,
-        bytes: text.len() as u64,
-        content_hash: String::new(),
-        text,
-        extra: Vec::new(),
-        fingerprint: Fingerprint {
-            parser: "lines".into(),
-            chunker: "lines".into(),
-            embedder: "all-minilm-l6-v2".into(),
-        },
-        tokens_total: 1,
-        tokens_embedded: 1,
-        chunks,
-    }
-}
 
 fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
@@ -126,20 +44,6 @@ fn memory() -> Value {
         kb.map(|kb| kb / 1024)
     };
     json!({"own_mb": mb("RssAnon"), "mapped_mb": mb("RssFile")})
-}
-
-/// Processor time that the process has used, all its threads together. It says what work costs
-/// on a machine that does other things too.
-fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|ticks| ticks.parse::<u64>().ok())
-        .sum();
-    Duration::from_millis(ticks * 10)
 }
 
 /// Asks every question once; gives the hits and the times.
@@ -268,10 +172,10 @@ fn main() -> Result<()> {
     let graph_s = start.elapsed().as_secs_f64();
     let graph_cpu_s = cpu().saturating_sub(worked).as_secs_f64();
     let mut widths = Vec::new();
-    for ef in [100, 128, 160, 200, 300] {
+    for ef in [32, 48, 64, 100, 128, 200] {
         let mut queries = ways(Mode::Dense, VectorSearch::Graph, &all);
         for query in &mut queries {
-            query.ef = Some(ef);
+            (query.ef, query.candidates) = (Some(ef), 10);
         }
         let (found, times) = ask(&collection, &queries)?;
         widths.push(json!({"ef": ef, "recall_at_10": recall(&found, &exact), "times": times}));
