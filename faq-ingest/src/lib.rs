@@ -41,6 +41,7 @@ pub use error::{ChunkError, ParseError};
 pub use format::Format;
 pub use limits::{Budget, Limits, ParseOptions};
 pub use parse::{Parser, parse, parse_with};
+pub use pdf::{ImageEncoding, OcrEngine, PageImage, PdfParser, PixelColor};
 pub use range::{ByteRange, Utf16Range};
 
 /// Version of the parsers; part of a document's fingerprint in an index.

@@ -45,6 +45,10 @@ pub struct ParseOptions {
     pub limits: Limits,
     /// When set to true by anyone, the parse ends with [`ParseError::Cancelled`].
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Threads that one document's pages may be read on, the caller's among them; 0 and 1 mean
+    /// the caller's alone. PDFs of many pages are the ones that gain. Where no thread can be
+    /// had, the caller's does the work.
+    pub threads: usize,
 }
 
 /// One parse's account against its limits. Parsers call [`Budget::tick`] in every loop
@@ -53,6 +57,7 @@ pub struct ParseOptions {
 pub struct Budget {
     limits: Limits,
     cancel: Option<Arc<AtomicBool>>,
+    threads: usize,
     started: Instant,
     ticks: std::cell::Cell<u32>,
 }
@@ -63,6 +68,7 @@ impl Budget {
         Self {
             limits: options.limits.clone(),
             cancel: options.cancel.clone(),
+            threads: options.threads.max(1),
             started: Instant::now(),
             ticks: std::cell::Cell::new(0),
         }
@@ -71,6 +77,23 @@ impl Budget {
     /// The limits it keeps.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Threads that the parse may use, the caller's among them; at least 1.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The same account for another thread of the same parse: one clock, one flag.
+    #[must_use]
+    pub fn for_thread(&self) -> Self {
+        Self {
+            limits: self.limits.clone(),
+            cancel: self.cancel.clone(),
+            threads: 1,
+            started: self.started,
+            ticks: std::cell::Cell::new(0),
+        }
     }
 
     /// Cheap check of time and cancellation; looks at the clock every 256th call.

@@ -68,7 +68,7 @@ pub fn parse_with(
 
 fn built_in(format: Format, bytes: &[u8], budget: &Budget) -> Result<Document, ParseError> {
     match format {
-        Format::Pdf => pdf::parse(bytes, budget),
+        Format::Pdf => pdf::PdfParser::new().parse(bytes, budget),
         Format::Docx => docx::parse(bytes, budget),
         Format::Html => html::parse(bytes, budget),
         Format::Markdown => markdown::parse(bytes, budget),

@@ -63,6 +63,7 @@ impl DocumentReader for InProcess {
         let options = ParseOptions {
             limits: limits.clone(),
             cancel: Some(control.cancel.flag()),
+            ..ParseOptions::default()
         };
         Ok(faq_ingest::parse(
             &source.bytes,

@@ -23,6 +23,15 @@ pub(super) fn is_rtl<'a>(texts: impl Iterator<Item = &'a str>) -> bool {
     right > left
 }
 
+/// Whether letters of a right-to-left script and of another one stand against each other, which
+/// no word does: writing programs put the space between them on either side of the second.
+pub(super) fn scripts_meet(left: &str, right: &str) -> bool {
+    let (Some(a), Some(b)) = (left.chars().next_back(), right.chars().next()) else {
+        return false;
+    };
+    a.is_alphabetic() && b.is_alphabetic() && rtl(a) != rtl(b)
+}
+
 /// The letters of one right-to-left glyph as they stand from left to right, where that differs.
 pub(super) fn visual(glyph: &str) -> Option<String> {
     let mut chars = glyph.chars();

@@ -1,8 +1,12 @@
 //! Regions into blocks: paragraphs, list items, code and tables; then headings over the whole
 //! document.
 
+use std::collections::HashMap;
+
 use super::font::Style;
+use super::grid;
 use super::lines::{self, Line, Vocabulary};
+use super::outline::Outline;
 use super::table;
 use super::words::Fragment;
 use crate::BlockKind;
@@ -70,8 +74,13 @@ impl Body {
 }
 
 /// The blocks of one region.
-pub(super) fn drafts(fragments: Vec<Fragment>, body: Body, out: &mut Vec<DraftBlock>) {
-    let lines = lines::lines(fragments);
+pub(super) fn drafts(
+    fragments: Vec<Fragment>,
+    tables: &[grid::Row],
+    body: Body,
+    out: &mut Vec<DraftBlock>,
+) {
+    let mut lines = lines::lines(fragments);
     let from = out.len();
     let (x0, x1) = lines
         .iter()
@@ -79,10 +88,25 @@ pub(super) fn drafts(fragments: Vec<Fragment>, body: Body, out: &mut Vec<DraftBl
     let pitch = usual_pitch(&lines);
     let mut at = 0;
     while at < lines.len() {
+        if drawn_row(&lines[at]) {
+            for cell in std::mem::take(&mut lines[at].cells) {
+                out.push(match cell.row.and_then(|r| tables.get(r)) {
+                    Some(row) => row_block(row.text.clone(), cell.size, cell.x0),
+                    None => text_block(&lines::lines(vec![cell])),
+                });
+            }
+            at += 1;
+            continue;
+        }
+        // What is found from its lines' places ends at the next table that is drawn.
+        let stop = lines[at..]
+            .iter()
+            .position(drawn_row)
+            .map_or(lines.len(), |n| at + n);
         let code = lines[at].style.mono && !body.mono;
         if code {
             let mut end = at + 1;
-            while end < lines.len()
+            while end < stop
                 && lines[end].style.mono
                 && lines[end].y - lines[end - 1].y < lines[end].size * 2.2
             {
@@ -90,25 +114,17 @@ pub(super) fn drafts(fragments: Vec<Fragment>, body: Body, out: &mut Vec<DraftBl
             }
             out.push(code_block(&lines[at..end]));
             at = end;
-        } else if let Some(table) = table::table_at(&lines[at..]) {
+        } else if let Some(table) = table::table_at(&lines[at..stop]) {
             for text in table.texts() {
-                out.push(DraftBlock {
-                    draft: Draft::Row,
-                    lines: vec![text],
-                    size: lines[at].size,
-                    style: Style::default(),
-                    x0: lines[at].x0,
-                    opens: false,
-                    runs_on: false,
-                });
+                out.push(row_block(text, lines[at].size, lines[at].x0));
             }
             at += table.lines.max(1);
         } else {
             let mut end = at + 1;
-            while end < lines.len()
+            while end < stop
                 && (body.mono || !lines[end].style.mono)
                 && !breaks(&lines[at..end], &lines[end], (x0, x1), pitch)
-                && (lines[end].cells.len() < 2 || table::table_at(&lines[end..]).is_none())
+                && (lines[end].cells.len() < 2 || table::table_at(&lines[end..stop]).is_none())
             {
                 end += 1;
             }
@@ -124,6 +140,52 @@ pub(super) fn drafts(fragments: Vec<Fragment>, body: Body, out: &mut Vec<DraftBl
     }
     if let Some(first) = out.get_mut(from) {
         first.opens = true;
+    }
+}
+
+/// The paragraphs of text that was recognised: lines, with an empty one between two of them.
+pub(super) fn recognised(text: &str, body: Body) -> Vec<DraftBlock> {
+    let mut out: Vec<DraftBlock> = Vec::new();
+    let mut open = false;
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() {
+            open = false;
+            continue;
+        }
+        let line = super::encoding::clean(line);
+        match out
+            .last_mut()
+            .filter(|_| open && lines::marker_len(&line).is_none())
+        {
+            Some(block) => block.lines.push(line),
+            None => out.push(DraftBlock {
+                draft: Draft::Text,
+                lines: vec![line],
+                size: body.size,
+                style: Style::default(),
+                x0: 0.0,
+                opens: false,
+                runs_on: false,
+            }),
+        }
+        open = true;
+    }
+    out
+}
+
+fn drawn_row(line: &Line) -> bool {
+    line.cells.iter().any(|c| c.row.is_some())
+}
+
+fn row_block(text: String, size: f32, x0: f32) -> DraftBlock {
+    DraftBlock {
+        draft: Draft::Row,
+        lines: vec![text],
+        size,
+        style: Style::default(),
+        x0,
+        opens: false,
+        runs_on: false,
     }
 }
 
@@ -159,6 +221,9 @@ fn breaks(block: &[Line], next: &Line, (left, right): (f32, f32), pitch: f32) ->
         return false;
     }
     let in_item = lines::marker_len(&first.text()).is_some();
+    if toc_entry(last) {
+        return true;
+    }
     let em = size;
     if in_item {
         // Text that goes back to the marker's own edge is no part of the item.
@@ -192,6 +257,21 @@ fn cut_word(line: &Line) -> bool {
     let mut back = text.trim_end().chars().rev();
     matches!(back.next(), Some('-' | '\u{ad}' | '\u{2010}'))
         && back.next().is_some_and(char::is_alphabetic)
+}
+
+/// Whether a line is an entry of a table of contents: leaders up to a page's number.
+fn toc_entry(line: &Line) -> bool {
+    let text = line.text();
+    let text = text.trim_end();
+    let number = text.rsplit(|c: char| c == '.' || c.is_whitespace()).next();
+    let number = number.unwrap_or_default();
+    let leaders = text[..text.len() - number.len()].trim_end();
+    !number.is_empty()
+        && number.len() <= 6
+        && number
+            .chars()
+            .all(|c| c.is_ascii_digit() || "ivxlcIVXLC".contains(c))
+        && (leaders.ends_with("....") || leaders.ends_with(". . ."))
 }
 
 fn centred(a: &Line, b: &Line) -> bool {
@@ -249,26 +329,64 @@ fn code_block(lines: &[Line]) -> DraftBlock {
     }
 }
 
-/// Sizes of headings, largest first.
+/// How headings are told: by the outline, and by sizes, largest first.
 #[derive(Debug, Default)]
 pub(super) struct Headings {
     sizes: Vec<f32>,
+    outline: Outline,
+    /// Levels that the outline gives to headings of a look, by size in half points and weight.
+    looks: HashMap<(i32, bool), u8>,
+}
+
+fn look(block: &DraftBlock) -> (i32, bool) {
+    ((block.size * 2.0).round() as i32, block.style.bold)
 }
 
 impl Headings {
-    pub(super) fn of<'b>(blocks: impl Iterator<Item = &'b DraftBlock>, body: Body) -> Self {
-        let mut sizes: Vec<f32> = blocks
-            .filter(|b| is_larger(b, body) && could_be_heading(b))
-            .map(|b| (b.size * 2.0).round() / 2.0)
-            .collect();
+    pub(super) fn of<'b>(
+        blocks: impl Iterator<Item = &'b DraftBlock>,
+        outline: Outline,
+        body: Body,
+    ) -> Self {
+        let mut sizes: Vec<f32> = Vec::new();
+        let mut votes: HashMap<(i32, bool), [usize; 7]> = HashMap::new();
+        for block in blocks.filter(|b| could_be_heading(b)) {
+            if is_larger(block, body) {
+                sizes.push((block.size * 2.0).round() / 2.0);
+            }
+            if let Some(level) = listed(&outline, block, body) {
+                votes.entry(look(block)).or_default()[usize::from(level.min(6))] += 1;
+            }
+        }
         sizes.sort_by(|a, b| b.total_cmp(a));
         sizes.dedup_by(|a, b| (*b - *a).abs() < 0.6);
-        Self { sizes }
+        let looks = votes
+            .into_iter()
+            .filter_map(|(look, votes)| {
+                let level = (1..7).max_by_key(|&l| (votes[l], 7 - l))?;
+                Some((look, level as u8))
+            })
+            .collect();
+        Self {
+            sizes,
+            outline,
+            looks,
+        }
     }
 
     fn level(&self, block: &DraftBlock, body: Body) -> Option<u8> {
         if !could_be_heading(block) {
             return None;
+        }
+        if let Some(level) = listed(&self.outline, block, body) {
+            return Some(level.min(6));
+        }
+        if let Some(level) = self
+            .looks
+            .get(&look(block))
+            .filter(|_| is_larger(block, body))
+        {
+            return Some(*level);
         }
         if is_larger(block, body) {
             let rank = self
@@ -287,6 +405,19 @@ impl Headings {
             && !whole.trim_end().ends_with(['.', ',', ';', ':']);
         bold.then(|| (self.sizes.len() + 1).min(6) as u8)
     }
+}
+
+/// The level of a block that the outline lists. Text that looks like all other text is taken
+/// for a heading only where it stands alone.
+fn listed(outline: &Outline, block: &DraftBlock, body: Body) -> Option<u8> {
+    if outline.is_empty() {
+        return None;
+    }
+    let stands_out = is_larger(block, body) || block.style.bold && !body.bold;
+    if !stands_out && block.lines.len() > 1 {
+        return None;
+    }
+    outline.level(&block.lines.join(" "))
 }
 
 fn is_larger(block: &DraftBlock, body: Body) -> bool {

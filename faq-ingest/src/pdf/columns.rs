@@ -5,6 +5,7 @@
 //! the whole width ends it. Table columns have gutters too: what tells them apart is that a
 //! table is written row by row, and that its cells are short.
 
+use super::lines::marker_len;
 use super::words::Fragment;
 use crate::ParseError;
 use crate::limits::Budget;
@@ -167,6 +168,8 @@ struct Side {
     chars: usize,
     /// Mean share of the side's width that a row covers.
     cover: f32,
+    /// Rows that begin like items of a list.
+    items: usize,
 }
 
 /// Whether both sides of a gutter are columns of text rather than of a table.
@@ -185,20 +188,23 @@ fn parts_text(items: &[Fragment], gutter: &Gutter) -> bool {
     let switches = order.windows(2).filter(|w| w[0].1 != w[1].1).count();
     let chars = (left.chars / left.rows).min(right.chars / right.rows);
     if switches * 3 <= rows {
-        return chars >= 10;
+        // Lists side by side have rows as short as a table's.
+        let lists = |s: &Side| s.items * 2 >= s.rows;
+        return chars >= 10 || lists(&left) && lists(&right);
     }
     chars >= 24 && rows >= 5 && left.cover.min(right.cover) > 0.75
 }
 
 fn side<'f>(items: impl Iterator<Item = &'f Fragment>) -> Side {
     let (mut x0, mut x1) = (f32::MAX, f32::MIN);
-    let (mut rows, mut chars, mut covered) = (0usize, 0usize, 0.0f32);
+    let (mut rows, mut chars, mut covered, mut listed) = (0usize, 0usize, 0.0f32, 0usize);
     let mut last_y = f32::MIN;
     for f in items {
         x0 = x0.min(f.x0);
         x1 = x1.max(f.x1);
         chars += f.chars;
         covered += f.x1 - f.x0;
+        listed += usize::from(marker_len(&f.text).is_some());
         if f.y - last_y > f.size * 0.3 {
             rows += 1;
             last_y = f.y;
@@ -209,5 +215,6 @@ fn side<'f>(items: impl Iterator<Item = &'f Fragment>) -> Side {
         rows,
         chars,
         cover: covered / (rows.max(1) as f32 * width),
+        items: listed,
     }
 }

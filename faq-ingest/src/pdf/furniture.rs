@@ -10,8 +10,24 @@ use crate::limits::Budget;
 const EDGE_ROWS: usize = 3;
 /// Share of a page's height, from either edge, in which such rows lie.
 const MARGIN: f32 = 0.16;
+/// As [`MARGIN`], for numbers of pages.
+const LABEL_MARGIN: f32 = 0.2;
 /// Rows of one place may differ by this much, in points.
 const SLACK: f32 = 2.5;
+
+/// The word that numbers of pages stand behind.
+const PAGE: [&str; 10] = [
+    "page",
+    "seite",
+    "pagina",
+    "página",
+    "strona",
+    "sida",
+    "side",
+    "страница",
+    "صفحة",
+    "صفحه",
+];
 
 /// A row at the top or the bottom of a page.
 struct EdgeRow {
@@ -38,6 +54,7 @@ pub(super) fn remove(
     heights: &[f32],
     budget: &Budget,
 ) -> Result<(), ParseError> {
+    page_labels(pages, heights);
     if pages.len() < 2 {
         return Ok(());
     }
@@ -77,6 +94,61 @@ pub(super) fn remove(
         });
     }
     Ok(())
+}
+
+/// Takes out a lone number of the page in either margin, which says so by being right: what
+/// repeats tells nothing in a document of few pages.
+fn page_labels(pages: &mut [Vec<Fragment>], heights: &[f32]) {
+    let count = pages.len();
+    if count > 3 {
+        return;
+    }
+    for ((page, fragments), &height) in (1..).zip(pages.iter_mut()).zip(heights) {
+        for top in [true, false] {
+            let outer = |f: &&Fragment| if top { f.y } else { height - f.y };
+            let Some(edge) = fragments
+                .iter()
+                .min_by(|a, b| outer(a).total_cmp(&outer(b)))
+            else {
+                break;
+            };
+            let (y, size, near) = (edge.y, edge.size, outer(&edge));
+            let level = |f: &Fragment| (f.y - y).abs() < size * 2.0;
+            let alone = fragments.iter().filter(|f| level(f)).count() == 1;
+            if alone
+                && near < height * LABEL_MARGIN
+                && fragments.len() > 1
+                && is_label(&edge.text, page, count)
+            {
+                fragments.retain(|f| f.y != y);
+            }
+        }
+    }
+}
+
+/// Whether a text is a page's number: `3`, `- 3 -`, `Page 3`, `3 of 8`, `3/8`.
+fn is_label(text: &str, page: usize, pages: usize) -> bool {
+    let mut numbers = Vec::new();
+    let (mut words, mut named) = (0, false);
+    for part in text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|p| !p.is_empty())
+    {
+        match part.parse::<usize>() {
+            Ok(n) => numbers.push(n),
+            Err(_) if part.chars().count() <= 8 && part.chars().all(char::is_alphabetic) => {
+                words += 1;
+                named |= PAGE.contains(&part.to_lowercase().as_str());
+            }
+            Err(_) => return false,
+        }
+    }
+    match numbers.as_slice() {
+        // A page on its own may have been cut out of anything.
+        [n] => words <= 1 && (*n == page || named && pages == 1),
+        [n, all] => *n == page && *all == pages && words <= 2,
+        _ => false,
+    }
 }
 
 /// Of the marked rows those with nothing but marked rows between them and the page's edge.
@@ -244,6 +316,24 @@ fn pages_of(rows: &[EdgeRow], place: &[usize]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_of_pages() {
+        for text in ["2", "- 2 -", "Page 2", "Seite 2 von 3", "2/3", "2 of 3"] {
+            assert!(is_label(text, 2, 3), "{text}");
+        }
+        assert!(is_label("Page 7", 1, 1));
+        for text in [
+            "3",
+            "2 of 9",
+            "Article 2 says",
+            "2a",
+            "in 2 of 3 cases we",
+            "",
+        ] {
+            assert!(!is_label(text, 2, 3), "{text}");
+        }
+    }
 
     #[test]
     fn page_numbers_are_equal_whatever_they_count() {

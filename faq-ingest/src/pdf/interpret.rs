@@ -4,11 +4,15 @@
 //! the page's rotation undone. Nothing is drawn; clips and colours are not looked at.
 
 mod annotations;
+mod path;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use lopdf::{Dictionary, Object, Stream};
+use lopdf::{Dictionary, Object, ObjectId, Stream};
+
+use path::Path;
+pub(super) use path::Segment;
 
 use super::font::{Font, FontCache, Style};
 use super::geometry::Matrix;
@@ -28,6 +32,8 @@ const MAX_OPERANDS: usize = 4_096;
 const MAX_GLYPHS: usize = 2_000_000;
 /// Text kept of one page, in bytes.
 const MAX_TEXT: usize = 64 * 1024 * 1024;
+/// Images noted of one page.
+const MAX_IMAGES: usize = 256;
 /// Decoded forms kept for their next use, in bytes.
 const FORM_CACHE_BYTES: usize = 16 * 1024 * 1024;
 
@@ -45,8 +51,19 @@ pub(super) struct Glyph {
     /// Effective font size, in points.
     pub(super) size: f32,
     pub(super) style: Style,
-    /// Marked by the producer as no part of the text: running headers, footers, page numbers.
-    pub(super) artifact: bool,
+    pub(super) role: Role,
+}
+
+/// What a producer says of a piece of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Role {
+    /// Part of the text, as far as is known.
+    #[default]
+    Text,
+    /// A running header.
+    Header,
+    /// Another artifact of pagination: a footer, a page number.
+    Artifact,
 }
 
 /// What one page shows.
@@ -57,6 +74,10 @@ pub(super) struct PageContent {
     pub(super) width: f32,
     pub(super) height: f32,
     pub(super) has_image: bool,
+    /// Images with the area that each covers, in square points, and their quarter turns.
+    images: Vec<(ObjectId, f32, u8)>,
+    /// Lines that are drawn along the axes.
+    pub(super) segments: Vec<Segment>,
     /// Glyphs of which no character is known.
     pub(super) unmapped: usize,
     /// Whether a limit of this module cut the page short.
@@ -64,6 +85,16 @@ pub(super) struct PageContent {
 }
 
 impl PageContent {
+    /// The images that cover most of the page first.
+    pub(super) fn images_by_size(&self) -> Vec<(ObjectId, u8)> {
+        let mut images = self.images.clone();
+        images.sort_by(|a, b| b.1.total_cmp(&a.1));
+        images
+            .into_iter()
+            .map(|(id, _, turns)| (id, turns))
+            .collect()
+    }
+
     pub(super) fn glyph_text(&self, glyph: &Glyph) -> &str {
         let start = glyph.start as usize;
         self.text
@@ -92,6 +123,7 @@ pub(super) fn page_content<'a>(
         forms: HashMap::new(),
         forms_bytes: 0,
         marks: Vec::new(),
+        path: Path::default(),
     };
     let data = interpreter.contents(page.dict)?;
     interpreter.run(&data, page.resources, base)?;
@@ -138,10 +170,26 @@ struct State {
     rise: f32,
 }
 
+impl State {
+    /// The state that a content stream begins with.
+    fn plain(ctm: Matrix, size: f32) -> Self {
+        Self {
+            ctm,
+            font: None,
+            size,
+            char_space: 0.0,
+            word_space: 0.0,
+            h_scale: 1.0,
+            leading: 0.0,
+            rise: 0.0,
+        }
+    }
+}
+
 /// An open marked-content sequence.
 enum Mark {
     Plain,
-    Artifact,
+    Artifact(Role),
     /// Text that replaces what is shown from glyph `from` on.
     Actual {
         from: usize,
@@ -159,6 +207,7 @@ struct Interpreter<'s, 'a> {
     forms: HashMap<usize, Rc<Vec<u8>>>,
     forms_bytes: usize,
     marks: Vec<Mark>,
+    path: Path,
 }
 
 /// The part of the state that lives in one content stream.
@@ -198,16 +247,7 @@ impl<'a> Interpreter<'_, 'a> {
         ctm: Matrix,
     ) -> Result<(), ParseError> {
         let mut frame = Frame {
-            state: State {
-                ctm,
-                font: None,
-                size: 0.0,
-                char_space: 0.0,
-                word_space: 0.0,
-                h_scale: 1.0,
-                leading: 0.0,
-                rise: 0.0,
-            },
+            state: State::plain(ctm, 0.0),
             saved: Vec::new(),
             unsaved: 0,
             tm: Matrix::IDENTITY,
@@ -331,6 +371,12 @@ impl<'a> Interpreter<'_, 'a> {
                     self.x_object(name, frame)?;
                 }
             }
+            b"m" | b"l" | b"c" | b"v" | b"y" | b"h" | b"re" => {
+                self.path.build(op, operands, &frame.state.ctm);
+            }
+            b"S" | b"s" | b"f" | b"F" | b"f*" | b"B" | b"B*" | b"b" | b"b*" | b"n" => {
+                self.path.paint(op, &mut self.out.segments);
+            }
             b"BMC" | b"BDC" => self.open_mark(operands, frame),
             b"EMC" => self.close_mark(),
             b"gs" => {
@@ -385,7 +431,11 @@ impl<'a> Interpreter<'_, 'a> {
             Some(font) => Rc::clone(font),
             None => self.fonts.fallback(),
         };
-        let artifact = self.marks.iter().any(|m| matches!(m, Mark::Artifact));
+        let role = self.marks.iter().find_map(|m| match m {
+            Mark::Artifact(role) => Some(*role),
+            _ => None,
+        });
+        let role = role.unwrap_or_default();
         let out = &mut self.out;
         let budget = self.source.budget;
         font.show(bytes, |shown| {
@@ -418,7 +468,7 @@ impl<'a> Interpreter<'_, 'a> {
                 };
                 if let Some(mut glyph) = place(&trm, state, (end_x, end_y), font.vertical) {
                     glyph.style = font.style;
-                    glyph.artifact = artifact;
+                    glyph.role = role;
                     glyph.start = out.text.len() as u32;
                     glyph.len = shown.text.len() as u32;
                     out.text.push_str(&shown.text);
@@ -434,14 +484,25 @@ impl<'a> Interpreter<'_, 'a> {
     }
 
     fn x_object(&mut self, name: &[u8], frame: &Frame<'a>) -> Result<(), ParseError> {
-        let found = frame
+        let objects = frame
             .resources
-            .and_then(|r| self.source.get_dict(r, b"XObject"))
-            .and_then(|x| self.source.get_stream(x, name));
-        let Some(stream) = found else { return Ok(()) };
+            .and_then(|r| self.source.get_dict(r, b"XObject"));
+        let Some(stream) = objects.and_then(|x| self.source.get_stream(x, name)) else {
+            return Ok(());
+        };
         match self.source.get_name(&stream.dict, b"Subtype") {
             Some(b"Image") => {
                 self.out.has_image = true;
+                if let Some(Ok(Object::Reference(id))) = objects.map(|x| x.get(name))
+                    && self.out.images.len() < MAX_IMAGES
+                {
+                    let m = &frame.state.ctm;
+                    let area = (m.a * m.d - m.b * m.c).abs();
+                    // An upright image's rows run along x, in a frame whose y runs down.
+                    let quarters = (m.b.atan2(m.a).to_degrees() / 90.0).round() as i32;
+                    let turns = quarters.rem_euclid(4) as u8;
+                    self.out.images.push((*id, area, turns));
+                }
                 Ok(())
             }
             Some(b"Form") | None => self.form(stream, frame.resources, frame.state.ctm),
@@ -510,18 +571,24 @@ impl<'a> Interpreter<'_, 'a> {
                 .and_then(|o| lopdf::decode_text_string(o).ok()),
             _ => None,
         };
-        let pagination = inline
-            .and_then(|d| d.get(b"Type"))
-            .and_then(Operand::name)
-            .or_else(|| named.and_then(|d| self.source.get_name(d, b"Type")))
-            == Some(b"Pagination");
+        let entry = |key: &[u8]| {
+            inline
+                .and_then(|d| d.get(key))
+                .and_then(Operand::name)
+                .or_else(|| named.and_then(|d| self.source.get_name(d, key)))
+        };
+        let pagination = entry(b"Type") == Some(b"Pagination");
+        let role = match entry(b"Subtype") {
+            Some(b"Header") => Role::Header,
+            _ => Role::Artifact,
+        };
         let nested = self.marks.iter().any(|m| matches!(m, Mark::Actual { .. }));
         self.marks.push(match actual {
             Some(text) if !nested => Mark::Actual {
                 from: self.out.glyphs.len(),
                 text: super::encoding::clean(&text),
             },
-            _ if tag == b"Artifact" && pagination => Mark::Artifact,
+            _ if tag == b"Artifact" && pagination => Mark::Artifact(role),
             _ => Mark::Plain,
         });
     }
@@ -618,6 +685,6 @@ fn place(trm: &Matrix, state: &State, advance: (f32, f32), vertical: bool) -> Op
         dir: (ax / norm, ay / norm),
         size,
         style: Style::default(),
-        artifact: false,
+        role: Role::Text,
     })
 }

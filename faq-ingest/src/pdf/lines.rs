@@ -72,13 +72,13 @@ fn merge_markers(mut line: Line) -> Line {
             merged.push(next);
             continue;
         };
-        let marker =
-            at == 1 && (is_bullet(&cell.text) || (pair && marker_len(&cell.text).is_some()));
+        let marker = is_bullet(&cell.text) && (at == 1 || next.x0 - cell.x1 < cell.size * 4.0)
+            || at == 1 && pair && marker_len(&cell.text).is_some();
         let leader = cell.text.ends_with("...")
             || cell.text.ends_with(". .")
             || next.text.starts_with("...")
             || next.text.starts_with(". .");
-        if marker || leader {
+        if (marker || leader) && cell.row.is_none() && next.row.is_none() {
             cell.text.push(' ');
             cell.text.push_str(&next.text);
             cell.chars += next.chars + 1;
@@ -232,13 +232,14 @@ fn drops_hyphen(stem: &str, next: &str, vocabulary: &Vocabulary) -> bool {
     !stem.contains(['-', '/', '.', '_', '@'])
 }
 
-/// Soft hyphens inside a line mark places where a word may be cut, no more.
+/// Soft hyphens inside a line mark places where a word may be cut, and the Arabic tatweel
+/// lengthens the stroke between two letters; neither is part of a word.
 pub(super) fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut dots = 0usize;
     let mut held = String::new();
     for c in text.chars() {
-        if c == '\u{ad}' {
+        if matches!(c, '\u{ad}' | '\u{640}') {
             continue;
         }
         // Leaders of five dots and more, spaced or not, become one ellipsis.

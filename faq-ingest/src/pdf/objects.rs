@@ -2,8 +2,8 @@
 //! parse's budget, the page tree walked.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lopdf::{DecompressError, Dictionary, Document, Object, ObjectId, Stream};
 
@@ -15,8 +15,12 @@ use crate::{Format, ParseError};
 pub(super) struct Source<'a> {
     pub(super) doc: &'a Document,
     pub(super) budget: &'a Budget,
-    unpacked: Cell<u64>,
+    /// Shared by the threads that read the document.
+    unpacked: &'a AtomicU64,
 }
+
+/// Bytes, and the name and parameters of the codec that they are still packed with.
+pub(super) type Packed = (Vec<u8>, Option<(Vec<u8>, Option<Dictionary>)>);
 
 /// One page with what it inherits from the page tree.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +40,11 @@ struct Inherited<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(doc: &'a Document, budget: &'a Budget) -> Self {
+    pub(super) fn new(doc: &'a Document, budget: &'a Budget, unpacked: &'a AtomicU64) -> Self {
         Self {
             doc,
             budget,
-            unpacked: Cell::new(0),
+            unpacked,
         }
     }
 
@@ -105,7 +109,7 @@ impl<'a> Source<'a> {
     pub(super) fn data(&self, stream: &Stream) -> Result<Vec<u8>, ParseError> {
         self.budget.check_clock()?;
         let allowed = self.budget.limits().decompressed_bytes;
-        let left = allowed.saturating_sub(self.unpacked.get());
+        let left = allowed.saturating_sub(self.unpacked.load(Ordering::Relaxed));
         let cap = usize::try_from(left).unwrap_or(usize::MAX);
         let stream = self.with_direct_filters(stream);
         let data = match stream.decompressed_content_with_limit(cap) {
@@ -121,10 +125,50 @@ impl<'a> Source<'a> {
             Err(_) if stream.dict.has(b"Filter") => Vec::new(),
             Err(_) => stream.content.clone(),
         };
-        let total = self.unpacked.get().saturating_add(data.len() as u64);
-        self.unpacked.set(total);
-        self.budget.check_decompressed(total)?;
+        let len = data.len() as u64;
+        let before = self.unpacked.fetch_add(len, Ordering::Relaxed);
+        self.budget.check_decompressed(before.saturating_add(len))?;
         Ok(data)
+    }
+
+    /// The bytes of an image's stream with everything unpacked but a codec of images, and that
+    /// codec's name and parameters. Empty where they cannot be unpacked.
+    pub(super) fn packed(&self, stream: &Stream) -> Result<Packed, ParseError> {
+        let mut stream = self.with_direct_filters(stream).into_owned();
+        let list = |value: Result<&Object, _>| match value {
+            Ok(Object::Array(items)) => items.clone(),
+            Ok(Object::Null) | Err(_) => Vec::new(),
+            Ok(one) => vec![one.clone()],
+        };
+        let mut filters = list(stream.dict.get(b"Filter"));
+        let mut parameters = list(stream.dict.get(b"DecodeParms"));
+        parameters.resize(filters.len(), Object::Null);
+        let is_codec = |o: &Object| {
+            matches!(
+                o.as_name(),
+                Ok(b"DCTDecode"
+                    | b"DCT"
+                    | b"JPXDecode"
+                    | b"JBIG2Decode"
+                    | b"CCITTFaxDecode"
+                    | b"CCF")
+            )
+        };
+        let codec = filters.last().is_some_and(is_codec).then(|| {
+            let name = filters
+                .pop()
+                .and_then(|o| o.as_name().map(<[u8]>::to_vec).ok());
+            let parameters = parameters.pop().and_then(|o| o.as_dict().cloned().ok());
+            (name.unwrap_or_default(), parameters)
+        });
+        if filters.is_empty() {
+            stream.dict.remove(b"Filter");
+            stream.dict.remove(b"DecodeParms");
+        } else {
+            stream.dict.set("Filter", Object::Array(filters));
+            stream.dict.set("DecodeParms", Object::Array(parameters));
+        }
+        Ok((self.data(&stream)?, codec))
     }
 
     /// The stream with `Filter` and `DecodeParms` written in place, where they are references.

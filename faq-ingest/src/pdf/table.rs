@@ -20,35 +20,37 @@ pub(super) struct Table {
 impl Table {
     /// The rows as text: `Header: cell | Header: cell` below a header row, else `cell | cell`.
     pub(super) fn texts(&self) -> Vec<String> {
-        let filled = |row: &Vec<String>| -> String {
-            let cells: Vec<&str> = row
-                .iter()
-                .map(String::as_str)
-                .filter(|c| !c.is_empty())
-                .collect();
-            cells.join(" | ")
-        };
-        let Some(head) = self.rows.first().filter(|_| self.header) else {
-            return self.rows.iter().map(filled).collect();
-        };
-        let mut out = vec![filled(head)];
-        for row in &self.rows[1..] {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(head)
-                .filter(|(cell, _)| !cell.is_empty())
-                .map(|(cell, name)| {
-                    if name.is_empty() {
-                        cell.clone()
-                    } else {
-                        format!("{name}: {cell}")
-                    }
-                })
-                .collect();
-            out.push(cells.join(" | "));
-        }
-        out
+        read_rows(&self.rows, self.header.then_some(0))
     }
+}
+
+/// How a row looks, as far as headers are told by it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) bold: bool,
+}
+
+/// Rows as text, with the cells of the row `header` before those of the rows below it.
+pub(super) fn read_rows(rows: &[Vec<String>], header: Option<usize>) -> Vec<String> {
+    let none = Vec::new();
+    rows.iter()
+        .enumerate()
+        .map(|(i, row)| {
+            let head = header.filter(|&h| h < i).map_or(&none, |h| &rows[h]);
+            let mut out = String::new();
+            for (k, cell) in row.iter().enumerate().filter(|(_, c)| !c.is_empty()) {
+                if !out.is_empty() {
+                    out.push_str(" | ");
+                }
+                if let Some(name) = head.get(k).filter(|n| !n.is_empty()) {
+                    out.push_str(name.trim_end_matches(':'));
+                    out.push_str(": ");
+                }
+                out.push_str(cell);
+            }
+            out
+        })
+        .collect()
 }
 
 /// Left and right edge of a column.
@@ -99,7 +101,9 @@ pub(super) fn table_at(lines: &[Line]) -> Option<Table> {
     if rows.len() < 2 {
         return None;
     }
-    let header = is_header(run, &rows);
+    // Rows of several lines have the look of their first; the header is one line as a rule.
+    let looks: Vec<Look> = run.iter().map(|l| Look { bold: l.style.bold }).collect();
+    let header = is_header(&rows, &looks);
     Some(Table {
         rows,
         header,
@@ -216,15 +220,24 @@ fn numeric(text: &str) -> bool {
     digits > 0 && digits > letters
 }
 
+/// The row that names the columns: the first, or the one below a title of the table.
+pub(super) fn header_row(rows: &[Vec<String>], looks: &[Look]) -> Option<usize> {
+    let filled = |row: &Vec<String>| row.iter().filter(|c| !c.is_empty()).count();
+    let at = usize::from(rows.first().is_some_and(|r| filled(r) < 2));
+    let (rows, looks) = (rows.get(at..)?, looks.get(at..)?);
+    is_header(rows, looks).then_some(at)
+}
+
 /// A first row of words over columns of numbers, or in bold over rows that are not.
-fn is_header(run: &[Line], rows: &[Vec<String>]) -> bool {
-    let Some((head, body)) = rows.split_first() else {
+fn is_header(rows: &[Vec<String>], looks: &[Look]) -> bool {
+    let (Some((head, body)), Some((first, rest))) = (rows.split_first(), looks.split_first())
+    else {
         return false;
     };
     if head.iter().any(|c| numeric(c)) || head.iter().filter(|c| !c.is_empty()).count() < 2 {
         return false;
     }
-    let bold = run[0].style.bold && run[1..].iter().any(|l| !l.style.bold);
+    let bold = first.bold && rest.iter().any(|l| !l.bold);
     let over_numbers = (0..head.len()).any(|k| {
         let filled = body.iter().filter(|r| !r[k].is_empty()).count();
         let numbers = body.iter().filter(|r| numeric(&r[k])).count();

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::font::Style;
-use super::interpret::{Glyph, PageContent};
+use super::interpret::{Glyph, PageContent, Role};
+use super::ruling::Rules;
 use crate::ParseError;
 use crate::limits::Budget;
 
@@ -11,6 +12,8 @@ use crate::limits::Budget;
 const WORD_GAP: f32 = 0.15;
 /// A gap wider than this share of the font size parts two fragments.
 const FRAGMENT_GAP: f32 = 0.9;
+/// Fragments on either side, in the order of height, among which a bullet's text is looked for.
+const NEAR: usize = 64;
 /// Directions of text that are told apart on one page.
 const MAX_DIRECTIONS: usize = 8;
 
@@ -24,8 +27,9 @@ pub(super) struct Word {
     pub(super) y: f32,
     pub(super) size: f32,
     pub(super) style: Style,
-    space_before: bool,
-    space_after: bool,
+    /// Whether a space was drawn on either side of it.
+    space_left: bool,
+    space_right: bool,
 }
 
 /// Words of one line without a wide gap between them.
@@ -43,6 +47,8 @@ pub(super) struct Fragment {
     pub(super) order: usize,
     /// Width of the first word, to tell whether it would have fitted the line above.
     pub(super) first_word: f32,
+    /// The row of a drawn table that it stands for.
+    pub(super) row: Option<usize>,
 }
 
 impl Fragment {
@@ -66,6 +72,10 @@ pub(super) struct Direction {
     pub(super) fragments: Vec<Fragment>,
     /// Glyphs in it, by which the main direction of a page is told.
     pub(super) glyphs: usize,
+    /// Whether its lines run along the page's upper edge.
+    pub(super) upright: bool,
+    /// Whether left and right were swapped, as for right-to-left text.
+    pub(super) mirrored: bool,
 }
 
 /// Words that followed each other in the content stream along one baseline.
@@ -77,19 +87,28 @@ struct Run {
     order: usize,
 }
 
-/// The page's text by direction, the one with most glyphs first.
+/// The page's text by direction, the one with most glyphs first; `lone` says that the document
+/// has no other page.
 pub(super) fn directions(
     content: &PageContent,
+    rules: &Rules,
+    lone: bool,
     budget: &Budget,
 ) -> Result<Vec<Direction>, ParseError> {
-    let artifacts = content.glyphs.iter().filter(|g| g.artifact).count();
+    let dropped = |g: &Glyph| match g.role {
+        Role::Text => false,
+        // What heads a page on its own is a letterhead: nothing runs.
+        Role::Header => !lone,
+        Role::Artifact => true,
+    };
+    let artifacts = content.glyphs.iter().filter(|g| dropped(g)).count();
     // A page of artifacts only is a producer's mistake, not a page without text.
     let keep_artifacts = artifacts.saturating_mul(2) > content.glyphs.len();
     let mut order: Vec<i16> = Vec::new();
     let mut groups: HashMap<i16, Vec<&Glyph>> = HashMap::new();
     for glyph in &content.glyphs {
         budget.tick()?;
-        if glyph.artifact && !keep_artifacts {
+        if !keep_artifacts && dropped(glyph) {
             continue;
         }
         let mut degrees = degrees(glyph.dir);
@@ -108,13 +127,19 @@ pub(super) fn directions(
     for degrees in order {
         let glyphs = groups.remove(&degrees).unwrap_or_default();
         let runs = runs(content, &glyphs, degrees, budget)?;
-        let mut fragments = fragments(runs, budget)?;
-        if super::bidi::is_rtl(fragments.iter().map(|f| f.text.as_str())) {
+        let upright = degrees == 0;
+        let rules = Some(rules).filter(|r| upright && !r.vertical.is_empty());
+        let mut fragments = fragments(runs, rules, budget)?;
+        level_bullets(&mut fragments);
+        let mirrored = super::bidi::is_rtl(fragments.iter().map(|f| f.text.as_str()));
+        if mirrored {
             fragments.iter_mut().for_each(Fragment::mirror);
         }
         out.push(Direction {
             fragments,
             glyphs: glyphs.len(),
+            upright,
+            mirrored,
         });
     }
     out.sort_by_key(|d| std::cmp::Reverse(d.glyphs));
@@ -164,19 +189,32 @@ struct RunBuilder {
     word: Option<Word>,
     /// Text and place of the last glyph, to see it drawn twice.
     last: Option<(String, f32, f32)>,
-    space: bool,
+    /// Where the last glyph was, if it was a space.
+    space: Option<(f32, f32)>,
     order: usize,
+}
+
+impl Word {
+    fn note_space(&mut self, middle: f32) {
+        if middle >= f32::midpoint(self.x0, self.x1) {
+            self.space_right = true;
+        } else {
+            self.space_left = true;
+        }
+    }
 }
 
 impl RunBuilder {
     fn glyph(&mut self, text: &str, (x0, x1): (f32, f32), y: f32, glyph: &Glyph, order: usize) {
         let size = glyph.size;
         if text.trim().is_empty() {
+            // Right-to-left text may be drawn either way, so the space's place decides.
+            let middle = f32::midpoint(x0, x1);
             if let Some(word) = &mut self.word {
-                word.space_after = true;
+                word.note_space(middle);
             }
             self.close_word();
-            self.space = true;
+            self.space = Some((middle, y));
             return;
         }
         if let Some((last, lx, ly)) = &self.last
@@ -206,16 +244,22 @@ impl RunBuilder {
             self.close_word();
         }
         self.order = order;
-        self.word = Some(Word {
+        let mut word = Word {
             text: text.to_owned(),
             x0,
             x1,
             y,
             size,
             style: glyph.style,
-            space_before: std::mem::take(&mut self.space),
-            space_after: false,
-        });
+            space_left: false,
+            space_right: false,
+        };
+        if let Some((middle, level)) = self.space.take()
+            && (level - y).abs() < size * 0.5
+        {
+            word.note_space(middle);
+        }
+        self.word = Some(word);
     }
 
     fn close_word(&mut self) {
@@ -290,7 +334,11 @@ fn compose(word: &mut String, next: &str, gap: f32, size: f32) -> bool {
 }
 
 /// Puts runs on one baseline together where no wide gap is between them.
-fn fragments(mut runs: Vec<Run>, budget: &Budget) -> Result<Vec<Fragment>, ParseError> {
+fn fragments(
+    mut runs: Vec<Run>,
+    rules: Option<&Rules>,
+    budget: &Budget,
+) -> Result<Vec<Fragment>, ParseError> {
     runs.sort_by(|a, b| a.y.total_cmp(&b.y));
     let mut out = Vec::new();
     let mut row: Vec<Run> = Vec::new();
@@ -300,21 +348,46 @@ fn fragments(mut runs: Vec<Run>, budget: &Budget) -> Result<Vec<Fragment>, Parse
             .first()
             .is_none_or(|first| run.y - first.y < first.size.min(run.size) * 0.2);
         if !fits {
-            close_row(std::mem::take(&mut row), &mut out);
+            close_row(std::mem::take(&mut row), rules, &mut out);
         }
         row.push(run);
     }
-    close_row(row, &mut out);
+    close_row(row, rules, &mut out);
     Ok(out)
 }
 
-fn close_row(mut row: Vec<Run>, out: &mut Vec<Fragment>) {
+/// Puts a bullet that is smaller than its text, and drawn higher for it, on the text's line.
+fn level_bullets(fragments: &mut [Fragment]) {
+    for at in 0..fragments.len() {
+        let bullet = &fragments[at];
+        if !super::lines::is_bullet(&bullet.text) {
+            continue;
+        }
+        let (from, to) = (at.saturating_sub(NEAR), (at + NEAR).min(fragments.len()));
+        let text = fragments[from..to]
+            .iter()
+            .filter(|f| {
+                f.x0 >= bullet.x1 - 0.5
+                    && f.x0 - bullet.x1 < f.size * 4.0
+                    && (f.y - bullet.y).abs() < f.size * 0.5
+                    && f.size >= bullet.size
+                    && !super::lines::is_bullet(&f.text)
+            })
+            .min_by(|a, b| a.x0.total_cmp(&b.x0))
+            .map(|f| (f.y, f.size));
+        if let Some((y, size)) = text {
+            (fragments[at].y, fragments[at].size) = (y, size);
+        }
+    }
+}
+
+fn close_row(mut row: Vec<Run>, rules: Option<&Rules>, out: &mut Vec<Fragment>) {
     row.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     let mut words: Vec<Word> = Vec::new();
     let (mut order, mut end, mut size) = (usize::MAX, f32::MIN, 0.0f32);
     for run in row {
         if !words.is_empty() && run.x0 - end >= size.max(run.size) * FRAGMENT_GAP {
-            out.extend(fragment(std::mem::take(&mut words), order));
+            pieces(std::mem::take(&mut words), order, rules, out);
             (order, end) = (usize::MAX, f32::MIN);
         }
         order = order.min(run.order);
@@ -322,12 +395,30 @@ fn close_row(mut row: Vec<Run>, out: &mut Vec<Fragment>) {
         end = run.words.iter().map(|w| w.x1).fold(end, f32::max);
         words.extend(run.words);
     }
-    out.extend(fragment(words, order));
+    pieces(words, order, rules, out);
 }
 
-fn fragment(mut words: Vec<Word>, order: usize) -> Option<Fragment> {
+/// Words into fragments: one, or one on either side of each line that is drawn between two.
+fn pieces(mut words: Vec<Word>, order: usize, rules: Option<&Rules>, out: &mut Vec<Fragment>) {
     words.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     drop_doubles(&mut words);
+    if let Some(rules) = rules {
+        let mut at = 1;
+        while at < words.len() {
+            let (last, next) = (&words[at - 1], &words[at]);
+            if next.x0 > last.x1 && rules.part(last.x1, next.x0, next.y - next.size * 0.3) {
+                let rest = words.split_off(at);
+                out.extend(fragment(&std::mem::replace(&mut words, rest), order));
+                at = 1;
+            } else {
+                at += 1;
+            }
+        }
+    }
+    out.extend(fragment(&words, order));
+}
+
+fn fragment(words: &[Word], order: usize) -> Option<Fragment> {
     let rtl = super::bidi::is_rtl(words.iter().map(|w| w.text.as_str()));
     let first = words.first()?;
     let x0 = first.x0;
@@ -339,9 +430,10 @@ fn fragment(mut words: Vec<Word>, order: usize) -> Option<Fragment> {
         let spaced = i > 0 && {
             let last = &words[i - 1];
             let gap = word.x0 - last.x1;
-            last.space_after
-                || word.space_before
+            last.space_right
+                || word.space_left
                 || gap > last.size.max(word.size) * WORD_GAP
+                || super::bidi::scripts_meet(&last.text, &word.text)
                 // Pieces set one over the other are no one word.
                 || gap < last.size.max(word.size) * -0.3
         };
@@ -362,7 +454,7 @@ fn fragment(mut words: Vec<Word>, order: usize) -> Option<Fragment> {
     let lead = words.iter().max_by_key(|w| w.text.len()).unwrap_or(first);
     let letters = |pick: fn(&Style) -> bool| -> bool {
         let (mut yes, mut all) = (0usize, 0usize);
-        for w in &words {
+        for w in words {
             all += w.text.len();
             if pick(&w.style) {
                 yes += w.text.len();
@@ -376,7 +468,7 @@ fn fragment(mut words: Vec<Word>, order: usize) -> Option<Fragment> {
         x0,
         x1,
         y: lead.y,
-        size: dominant_size(&words),
+        size: dominant_size(words),
         style: Style {
             bold: letters(|s| s.bold),
             italic: letters(|s| s.italic),
@@ -384,6 +476,7 @@ fn fragment(mut words: Vec<Word>, order: usize) -> Option<Fragment> {
         },
         order,
         first_word,
+        row: None,
     })
 }
 

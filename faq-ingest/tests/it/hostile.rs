@@ -35,7 +35,7 @@ fn a_zip_bomb_is_stopped_by_its_content() {
             decompressed_bytes: 1 << 20,
             ..Limits::default()
         },
-        cancel: None,
+        ..ParseOptions::default()
     };
     assert!(matches!(
         parse(&bytes, "a.docx", &options),

@@ -13,3 +13,7 @@ mod hostile;
 mod invariants;
 mod parser;
 mod pdf;
+mod pdf_file;
+mod pdf_hostile;
+mod pdf_ocr;
+mod torture;

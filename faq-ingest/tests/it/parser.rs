@@ -61,7 +61,7 @@ fn a_panic_is_an_error() {
 fn refused(limits: Limits, bytes: &[u8], name: &str) -> String {
     let options = ParseOptions {
         limits,
-        cancel: None,
+        ..ParseOptions::default()
     };
     match parse(bytes, name, &options) {
         Err(ParseError::Limit {

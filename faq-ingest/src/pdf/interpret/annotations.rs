@@ -2,10 +2,16 @@
 
 use lopdf::{Dictionary, Object, Stream};
 
-use super::Interpreter;
+use super::{Interpreter, MAX_TEXT, State, place};
 use crate::ParseError;
+use crate::pdf::encoding;
 use crate::pdf::geometry::{Matrix, Rect};
 use crate::pdf::objects::PageEntry;
+
+/// Fields above a field.
+const MAX_FIELD_DEPTH: usize = 16;
+/// Lines of one field's value.
+const MAX_LINES: usize = 200;
 
 impl<'a> Interpreter<'_, 'a> {
     /// Appearances of form fields and typed notes are part of what a reader sees.
@@ -32,14 +38,74 @@ impl<'a> Interpreter<'_, 'a> {
             if !shown || flags & 0x22 != 0 {
                 continue;
             }
+            let before = self.out.glyphs.len();
             if let Some(stream) = self.appearance(annotation) {
                 let ctm = self.appearance_matrix(annotation, stream).then(&base);
                 if ctm.is_sane() {
                     self.form(stream, page.resources, ctm)?;
                 }
             }
+            if self.out.glyphs.len() == before {
+                self.field_value(annotation, &base)?;
+            }
         }
         Ok(())
+    }
+
+    /// Writes a form field's value where it has no appearance, as readers do when they draw it.
+    fn field_value(&mut self, annotation: &'a Dictionary, base: &Matrix) -> Result<(), ParseError> {
+        let kind = self.field(annotation, b"FT").and_then(|o| o.as_name().ok());
+        let value = |o: &'a Object| lopdf::decode_text_string(o).ok();
+        let mut texts: Vec<String> = Vec::new();
+        match (kind, self.field(annotation, b"V")) {
+            (Some(b"Tx" | b"Ch"), Some(Object::Array(chosen))) => {
+                texts.extend(chosen.iter().take(MAX_LINES).filter_map(value));
+            }
+            (Some(b"Tx" | b"Ch"), Some(chosen)) => {
+                let text = value(chosen).unwrap_or_default();
+                texts.extend(text.lines().take(MAX_LINES).map(str::to_owned));
+            }
+            _ => {}
+        }
+        let rect = self
+            .source
+            .get_numbers(annotation, b"Rect")
+            .and_then(|v| Rect::from_corners(&v));
+        let (Some(rect), false) = (rect, texts.iter().all(|t| t.trim().is_empty())) else {
+            return Ok(());
+        };
+        let size = (rect.height() / texts.len() as f32 * 0.7).clamp(6.0, 12.0);
+        for (line, text) in (1u8..).zip(&texts) {
+            self.source.budget.tick()?;
+            let text = encoding::clean(text);
+            if self.out.text.len().saturating_add(text.len()) > MAX_TEXT {
+                self.out.cut = true;
+                break;
+            }
+            let y = rect.y1 - f32::from(line) * size * 1.2;
+            let along = (text.chars().count() as f32 * size * 0.5).min(rect.width());
+            let state = State::plain(*base, size);
+            let at = Matrix::translation(rect.x0 + 2.0, y).then(base);
+            if let Some(mut glyph) = place(&at, &state, (along, 0.0), false) {
+                glyph.start = self.out.text.len() as u32;
+                glyph.len = text.len() as u32;
+                self.out.text.push_str(&text);
+                self.out.glyphs.push(glyph);
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry of a field, which it may have from the fields above it.
+    fn field(&self, annotation: &'a Dictionary, key: &[u8]) -> Option<&'a Object> {
+        let mut node = annotation;
+        for _ in 0..MAX_FIELD_DEPTH {
+            if let Some(found) = self.source.get(node, key) {
+                return Some(found);
+            }
+            node = self.source.get_dict(node, b"Parent")?;
+        }
+        None
     }
 
     fn appearance(&self, annotation: &'a Dictionary) -> Option<&'a Stream> {
