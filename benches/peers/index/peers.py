@@ -1,7 +1,7 @@
 """faiss, hnswlib and usearch beside faq-index, over the vectors that `sentences.py` made.
 
     cargo build --release -p faq-index --example peer
-    RAYON_NUM_THREADS=1 $(scripts/python-env peers) benches/peers/index/peers.py \\
+    RAYON_NUM_THREADS=1 $(scripts/python-env index-peers) benches/peers/index/peers.py \\
         VECTORS COUNT target/release/examples/peer
 
 Everything is built once; then all ask the same thousand questions in turn, one after another on
