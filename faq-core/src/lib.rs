@@ -29,6 +29,7 @@ mod models;
 mod open;
 mod passage;
 mod search;
+mod tables;
 mod windows;
 
 pub use answer::{

@@ -1,7 +1,9 @@
 //! What a search returns: passages, each with the reasons why it came back.
 
+use std::borrow::Cow;
+
 use faq_index::{DocumentId, Plan, StoredChunk};
-use faq_ingest::ByteRange;
+use faq_ingest::{ByteRange, labelled_row};
 use serde::Serialize;
 
 /// A chunk that answers a search.
@@ -69,6 +71,30 @@ impl Passage {
         let from = range.start.saturating_sub(self.byte_range.start);
         let to = range.end.saturating_sub(self.byte_range.start);
         self.text.get(from..to).unwrap_or_default()
+    }
+
+    /// The same as it reads alone: each cell of a table's row after its header.
+    pub(crate) fn said(&self, range: ByteRange) -> Cow<'_, str> {
+        let text = self.slice(range);
+        match self.table_header(range.start) {
+            Some(header) if !text.contains('\n') => Cow::Owned(labelled_row(header, text)),
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    /// The header of the table one of whose rows begins at `at` of the canonical text.
+    pub(crate) fn table_header(&self, at: usize) -> Option<&str> {
+        let at = at.checked_sub(self.byte_range.start)?;
+        let table = self.text.get(..at)?.rfind("\n\n").map_or(0, |end| end + 2);
+        let mut lines = self.text[table..].lines();
+        let (first, second) = (lines.next()?, lines.next().unwrap_or_default());
+        if second.starts_with("--- |") {
+            let below = table + first.len() + 1 + second.len();
+            return (at > below).then_some(first);
+        }
+        // Where the passage begins within a table, its header is the last of the headings.
+        let heading = self.heading.as_deref()?.rsplit(" > ").next()?;
+        (table == 0 && heading.contains(" | ")).then_some(heading)
     }
 }
 

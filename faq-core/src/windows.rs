@@ -97,6 +97,7 @@ mod tests {
             tokens,
             pages: None,
             heading_path: Vec::new(),
+            table_header: None,
         }
     }
 

@@ -28,17 +28,19 @@ pub fn detect(bytes: &[u8], name: &str) -> Result<Format, ParseError> {
             _ => Ok(found),
         },
         Content::Text => match promised {
-            Promise::Format(expected @ (Format::Pdf | Format::Docx)) => {
-                Err(ParseError::FormatMismatch {
-                    expected: expected.to_string(),
-                    found: Format::Text.to_string(),
-                })
-            }
-            Promise::Format(format) => Ok(format),
+            Promise::Format(format) if format.is_textual() => Ok(format),
+            Promise::Format(expected) => Err(ParseError::FormatMismatch {
+                expected: expected.to_string(),
+                found: Format::Text.to_string(),
+            }),
+            Promise::None if is_message(bytes) => Ok(Format::Eml),
             Promise::None => Ok(Format::Text),
         },
         Content::EncryptedOffice => Err(ParseError::Encrypted {
-            format: Format::Docx,
+            format: match promised {
+                Promise::Format(format @ (Format::Pptx | Format::Xlsx)) => format,
+                _ => Format::Docx,
+            },
         }),
         Content::Other(found) => Err(match promised {
             Promise::Format(expected) => ParseError::FormatMismatch {
@@ -65,21 +67,11 @@ impl Promise {
         let Some((_, extension)) = file.rsplit_once('.') else {
             return Self::None;
         };
-        Self::Format(match extension.to_ascii_lowercase().as_str() {
-            "pdf" => Format::Pdf,
-            "docx" | "docm" | "dotx" => Format::Docx,
-            "html" | "htm" | "xhtml" => Format::Html,
-            "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
-            "txt" | "text" => Format::Text,
-            _ => return Self::None,
-        })
+        Format::from_extension(extension).map_or(Self::None, Self::Format)
     }
 
     fn is_textual(self) -> bool {
-        matches!(
-            self,
-            Self::Format(Format::Html | Format::Markdown | Format::Text)
-        )
+        matches!(self, Self::Format(format) if format.is_textual())
     }
 }
 
@@ -102,13 +94,18 @@ impl Content {
         if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
             return ole_content(bytes);
         }
+        if bytes.trim_ascii_start().starts_with(b"{\\rtf") {
+            return Self::Format(Format::Rtf);
+        }
         if let Some(found) = magic(bytes) {
             return Self::Other(found);
         }
         if !encoding::looks_like_text(bytes) {
             return Self::Other("binary data");
         }
-        if is_html(bytes) {
+        // A message may hold a page, and a table may hold anything.
+        let other = matches!(promised, Promise::Format(Format::Eml | Format::Csv));
+        if !other && is_html(bytes) {
             return Self::Format(Format::Html);
         }
         Self::Text
@@ -132,7 +129,7 @@ fn is_pdf(bytes: &[u8], promised: Promise) -> bool {
 
 fn zip_content(bytes: &[u8], promised: Promise) -> Content {
     // The archive's directory is hostile input to a library.
-    let names = catch_unwind(AssertUnwindSafe(|| crate::docx::entry_names(bytes))).ok();
+    let names = catch_unwind(AssertUnwindSafe(|| crate::archive::entry_names(bytes))).ok();
     let has = |wanted: &dyn Fn(&str) -> bool, raw: &[u8]| match names.as_ref() {
         Some(Some(names)) => names.iter().any(|n| wanted(n)),
         // Truncated: the directory stands at the end and is gone, the names of the parts
@@ -141,24 +138,48 @@ fn zip_content(bytes: &[u8], promised: Promise) -> Content {
     };
     // Cut before the name of its main part, an office document still starts like one.
     let cut = !matches!(names, Some(Some(_))) && find(bytes, b"[Content_Types].xml").is_some();
-    if has(&|n| n.starts_with("word/document"), b"word/document")
-        || (cut && promised == Promise::Format(Format::Docx))
-    {
+    let office = |main: &str, format: Format| {
+        has(&|n| n.starts_with(main), main.as_bytes())
+            || (cut && promised == Promise::Format(format))
+    };
+    let mimetype = &bytes[..bytes.len().min(256)];
+    let starts = |sign: &[u8]| find(mimetype, sign).is_some();
+    if office("word/document", Format::Docx) {
         Content::Format(Format::Docx)
-    } else if has(&|n| n.starts_with("xl/workbook"), b"xl/workbook") {
-        Content::Other("Excel workbook (XLSX)")
-    } else if has(&|n| n.starts_with("ppt/presentation"), b"ppt/presentation") {
-        Content::Other("PowerPoint presentation (PPTX)")
+    } else if office("xl/workbook", Format::Xlsx) {
+        workbook(bytes, promised)
+    } else if office("ppt/presentation", Format::Pptx) {
+        Content::Format(Format::Pptx)
     } else if has(&|n| n.starts_with("visio/document"), b"visio/document") {
         Content::Other("Visio drawing (VSDX)")
-    } else if find(&bytes[..bytes.len().min(256)], b"application/epub+zip").is_some() {
-        Content::Other("EPUB book")
-    } else if find(&bytes[..bytes.len().min(256)], b"application/vnd.oasis").is_some() {
-        Content::Other("OpenDocument file")
+    } else if starts(b"application/epub+zip")
+        || has(
+            &|n| n == "META-INF/container.xml",
+            b"META-INF/container.xml",
+        )
+    {
+        Content::Format(Format::Epub)
+    } else if starts(b"application/vnd.oasis.opendocument.text") {
+        Content::Format(Format::Odt)
+    } else if starts(b"application/vnd.oasis") {
+        Content::Other("OpenDocument file that is no text")
+    } else if promised == Promise::Format(Format::Odt)
+        && has(&|n| n == "content.xml", b"content.xml")
+    {
+        Content::Format(Format::Odt)
     } else if has(&|n| n == "META-INF/MANIFEST.MF", b"META-INF/MANIFEST.MF") {
         Content::Other("Java archive")
     } else {
         Content::Other("ZIP archive")
+    }
+}
+
+/// A workbook in XML; the binary kind has the same container.
+fn workbook(bytes: &[u8], promised: Promise) -> Content {
+    if find(bytes, b"xl/workbook.bin").is_some() && promised != Promise::Format(Format::Xlsx) {
+        Content::Other("binary Excel workbook (XLSB)")
+    } else {
+        Content::Format(Format::Xlsx)
     }
 }
 
@@ -201,7 +222,6 @@ fn magic(bytes: &[u8]) -> Option<&'static str> {
         (0, b"Rar!\x1a\x07", "RAR archive"),
         (257, b"ustar", "tar archive"),
         (0, b"SQLite format 3\0", "SQLite database"),
-        (0, b"{\\rtf", "RTF document"),
         (0, b"%!PS", "PostScript program"),
         (0, b"OggS", "Ogg media"),
         (0, b"ID3", "MP3 audio"),
@@ -239,6 +259,39 @@ fn is_html(bytes: &[u8]) -> bool {
         rest.strip_prefix(tag)
             .is_some_and(|after| after.starts_with(|c: char| c == '>' || c.is_whitespace()))
     })
+}
+
+/// Whether the text starts with the header of an internet message: fields that name a sender
+/// and one more of those that every message has.
+fn is_message(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(16 * 1024)];
+    let head = String::from_utf8_lossy(head);
+    let mut known = 0;
+    let mut sender = false;
+    for line in head.lines() {
+        if line.starts_with([' ', '\t']) {
+            continue;
+        }
+        let Some((name, _)) = line.split_once(':') else {
+            break;
+        };
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            break;
+        }
+        let is = |wanted: &[&str]| wanted.iter().any(|w| name.eq_ignore_ascii_case(w));
+        sender |= is(&["From"]);
+        known += usize::from(is(&[
+            "Return-Path",
+            "Received",
+            "Message-ID",
+            "MIME-Version",
+            "Date",
+            "Subject",
+            "To",
+            "Delivered-To",
+        ]));
+    }
+    sender && known > 1
 }
 
 fn is_blank(bytes: &[u8]) -> bool {

@@ -8,7 +8,8 @@ use crate::{ByteRange, Format};
 ///
 /// Invariants, whatever the format: blocks are in reading order, do not overlap, and
 /// `text` is exactly the blocks' text joined by one blank line (`"\n\n"`) — one newline
-/// (`"\n"`) between two neighbouring table rows and between two neighbouring list items.
+/// (`"\n"`) between two neighbouring list items and between a table's row and the row or header
+/// before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
     /// The format that was parsed.
@@ -51,7 +52,10 @@ pub enum BlockKind {
     Paragraph,
     /// One item of a bulleted or numbered list, its marker or number included.
     ListItem,
-    /// One row of a table: `Header: cell | Header: cell` below a header row, else `cell | cell`.
+    /// The header of a table: `cell | cell`, and below it a line of dashes, as in Markdown.
+    TableHeader,
+    /// One row of a table: `cell | cell`; `|` within a cell is written `\|`, and a row whose
+    /// first cell is empty begins and ends with a bar.
     TableRow,
     /// Code or other preformatted text, line breaks kept.
     Code,
@@ -78,6 +82,25 @@ pub struct Warning {
 }
 
 impl Document {
+    /// For each block that is a row below a table's header, the line of that header.
+    pub fn table_headers(&self) -> Vec<Option<ByteRange>> {
+        let mut header = None;
+        let of_block = |block: &Block| match block.kind {
+            BlockKind::TableHeader => {
+                let line = self.block_text(block).lines().next().unwrap_or_default();
+                let start = block.range.start;
+                header = Some(ByteRange::new(start, start + line.len()));
+                None
+            }
+            BlockKind::TableRow => header,
+            _ => {
+                header = None;
+                None
+            }
+        };
+        self.blocks.iter().map(of_block).collect()
+    }
+
     /// The text of a block.
     ///
     /// # Panics
@@ -119,7 +142,12 @@ impl DocumentBuilder {
 
     /// The first block's text where it is a heading: a title by position.
     pub(crate) fn first_heading(&self) -> Option<String> {
-        let first = self.blocks.first()?;
+        self.heading_at(0)
+    }
+
+    /// The text of block `index` where it is a heading.
+    pub(crate) fn heading_at(&self, index: usize) -> Option<String> {
+        let first = self.blocks.get(index)?;
         (first.kind == BlockKind::Heading)
             .then(|| first.range.slice(&self.text).map(str::to_owned))
             .flatten()
@@ -131,7 +159,7 @@ impl DocumentBuilder {
     }
 
     /// Appends a block. Text that is blank is dropped; outer white space is trimmed (only
-    /// blank lines around code); NUL characters are removed.
+    /// blank lines around code); control characters are removed.
     pub fn push(&mut self, kind: BlockKind, level: Option<u8>, page: Option<u32>, text: &str) {
         let trimmed = match kind {
             BlockKind::Code => text.trim_start_matches(['\n', '\r']).trim_end(),
@@ -141,13 +169,19 @@ impl DocumentBuilder {
             return;
         }
         if let Some(last) = self.blocks.last() {
-            let tight =
-                last.kind == kind && matches!(kind, BlockKind::TableRow | BlockKind::ListItem);
+            let tight = match kind {
+                BlockKind::TableRow => {
+                    matches!(last.kind, BlockKind::TableRow | BlockKind::TableHeader)
+                }
+                BlockKind::ListItem => last.kind == kind,
+                _ => false,
+            };
             self.text.push_str(if tight { "\n" } else { "\n\n" });
         }
         let start = self.text.len();
-        if trimmed.contains('\0') {
-            self.text.extend(trimmed.chars().filter(|&c| c != '\0'));
+        let is_unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        if trimmed.contains(is_unseen) {
+            self.text.extend(trimmed.chars().filter(|&c| !is_unseen(c)));
         } else {
             self.text.push_str(trimmed);
         }
@@ -158,6 +192,31 @@ impl DocumentBuilder {
             page,
             range,
         });
+    }
+
+    /// Appends another's blocks and warnings, its title and pages aside.
+    pub(crate) fn append(&mut self, other: Self) {
+        for block in &other.blocks {
+            let text = block.range.slice(&other.text).unwrap_or_default();
+            self.push(block.kind, block.level, block.page, text);
+        }
+        self.warnings.extend(other.warnings);
+    }
+
+    /// Appends a line of code; one directly below other code goes on with it.
+    pub(crate) fn push_code_line(&mut self, line: &str) {
+        match self.blocks.last_mut() {
+            Some(last) if last.kind == BlockKind::Code && last.page.is_none() => {
+                let line = line.trim_end();
+                self.text.push('\n');
+                self.text.extend(
+                    line.chars()
+                        .filter(|&c| !c.is_control() || c == '\n' || c == '\t'),
+                );
+                last.range.end = self.text.len();
+            }
+            _ => self.push(BlockKind::Code, None, None, line),
+        }
     }
 
     /// Notes something that a reader of the document should know was not read.

@@ -97,7 +97,13 @@ pub(crate) fn looks_like_text(bytes: &[u8]) -> bool {
             .iter()
             .filter(|&&b| matches!(b, 0..=7 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f))
             .count();
+        // A bell or two, or the escapes of a terminal's log, make no binary of what else reads.
+        let readable = match std::str::from_utf8(sample) {
+            Ok(_) => true,
+            Err(error) => error.valid_up_to() + 4 > sample.len(),
+        };
         control * 50 <= sample.len()
+            || (readable && control * 3 < sample.len() && control <= 3 + sample.len() / 20)
     })
 }
 

@@ -16,9 +16,15 @@ pub enum ParseError {
     /// The file holds no bytes, or nothing but white space.
     #[error("the file is empty; there is nothing to read")]
     Empty,
+    /// The file is sound, and there is no text in it.
+    #[error("the {format} holds no text; there is nothing to search")]
+    Blank {
+        /// Format of the document.
+        format: Format,
+    },
     /// The content is of no format that can be read.
     #[error(
-        "cannot tell a supported format from the content ({found}); supported are PDF, DOCX, HTML, Markdown and plain text"
+        "cannot tell a supported format from the content ({found}); supported are PDF, DOCX, PPTX, XLSX, ODT, EPUB, RTF, HTML, Markdown, CSV, EML and plain text"
     )]
     UnknownFormat {
         /// What the content looks like, such as `JPEG image` or `binary data`.
@@ -97,7 +103,7 @@ impl ParseError {
             Self::Encrypted { .. } => "encrypted",
             Self::Damaged { .. } => "damaged",
             Self::Limit { .. } => "limit",
-            Self::NoText { .. } => "no_text",
+            Self::Blank { .. } | Self::NoText { .. } => "no_text",
             Self::Cancelled => "cancelled",
             Self::Internal { .. } => "parser_failed",
         }

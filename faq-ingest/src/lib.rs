@@ -15,11 +15,15 @@
 //! [`parse`] finds the format and reads it, [`chunk`] cuts the result into pieces sized in a
 //! model's tokens, and every offset of either is a [`ByteRange`] into [`Document::text`].
 
+mod archive;
 mod chunk;
+mod csv;
 mod detect;
 mod document;
 mod docx;
+mod eml;
 mod encoding;
+mod epub;
 mod error;
 mod format;
 mod html;
@@ -28,11 +32,17 @@ mod language;
 mod limits;
 mod markdown;
 mod numeral;
+mod odt;
+mod ooxml;
 mod parse;
 mod pdf;
+mod pptx;
 mod range;
+mod rtf;
 mod table;
 mod text;
+mod xlsx;
+mod xml;
 
 pub use chunk::{CHUNKER_VERSION, Chunk, ChunkConfig, TokenOffsets, chunk};
 pub use detect::detect;
@@ -43,6 +53,7 @@ pub use limits::{Budget, Limits, ParseOptions};
 pub use parse::{Parser, parse, parse_with};
 pub use pdf::{ImageEncoding, OcrEngine, PageImage, PdfParser, PixelColor};
 pub use range::{ByteRange, Utf16Range};
+pub use table::labelled_row;
 
 /// Version of the parsers; part of a document's fingerprint in an index.
-pub const PARSER_VERSION: &str = "parse-1";
+pub const PARSER_VERSION: &str = "parse-2";

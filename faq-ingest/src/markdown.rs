@@ -303,7 +303,7 @@ mod tests {
         let document = read("| Plan | Price |\n|---|---|\n| Basic | 5 |\n\n```sh\na\n\n  b\n```\n");
         assert_eq!(
             document.text,
-            "Plan | Price\nPlan: Basic | Price: 5\n\na\n\n  b"
+            "Plan | Price\n--- | ---\nBasic | 5\n\na\n\n  b"
         );
     }
 

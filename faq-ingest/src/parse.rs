@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::limits::Budget;
-use crate::{Document, Format, ParseError, ParseOptions, detect, docx, html, markdown, pdf, text};
+use crate::{Document, Format, ParseError, ParseOptions, detect};
+use crate::{csv, docx, eml, epub, html, markdown, odt, pdf, pptx, rtf, text, xlsx};
 
 /// Reads one format.
 ///
@@ -61,7 +62,7 @@ pub fn parse_with(
     })?;
     budget.check_clock()?;
     if document.blocks.is_empty() {
-        return Err(ParseError::Empty);
+        return Err(ParseError::Blank { format });
     }
     Ok(document)
 }
@@ -70,6 +71,13 @@ fn built_in(format: Format, bytes: &[u8], budget: &Budget) -> Result<Document, P
     match format {
         Format::Pdf => pdf::PdfParser::new().parse(bytes, budget),
         Format::Docx => docx::parse(bytes, budget),
+        Format::Pptx => pptx::parse(bytes, budget),
+        Format::Xlsx => xlsx::parse(bytes, budget),
+        Format::Odt => odt::parse(bytes, budget),
+        Format::Epub => epub::parse(bytes, budget),
+        Format::Rtf => rtf::parse(bytes, budget),
+        Format::Csv => csv::parse(bytes, budget),
+        Format::Eml => eml::parse(bytes, budget),
         Format::Html => html::parse(bytes, budget),
         Format::Markdown => markdown::parse(bytes, budget),
         Format::Text => text::parse(bytes, budget),

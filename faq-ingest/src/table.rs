@@ -1,19 +1,25 @@
-//! Tables of any format into rows that can be read alone.
+//! Tables of any format into rows of one form, that of GitHub's Markdown tables without the
+//! outer bars: `cell | cell`, and a line of dashes below the header.
 //!
-//! A row below a header row says each cell's header: `Header: cell | Header: cell`. A cell
-//! that reaches over several rows is repeated in each.
+//! A header of several rows becomes one; a cell that reaches over several rows is repeated in
+//! each; a row of one cell across the table above its header is a paragraph.
 
 use crate::document::DocumentBuilder;
 use crate::inline::one_line;
 use crate::limits::Budget;
 use crate::{BlockKind, ParseError};
 
-/// Longest header, and longest cell repeated over rows, in bytes. Longer ones are running
-/// text rather than a label.
+/// Between two cells of a row.
+const BAR: &str = " | ";
+
+/// Longest cell that is repeated over rows or columns, in bytes. Longer ones are running text
+/// rather than a label.
 const LONGEST_LABEL: usize = 120;
 /// Most columns that spans are counted over.
 const MOST_COLUMNS: usize = 512;
-/// Repeated text (headers, spanning cells) may come to so many times the tables' own.
+/// Widest cell whose further columns are kept as empty ones.
+const WIDEST_SPAN: usize = 16;
+/// Repeated text (spanning cells) may come to so many times the tables' own.
 const MOST_REPETITION: usize = 16;
 
 /// A table as its format describes it.
@@ -38,6 +44,8 @@ pub(crate) struct Cell {
     pub(crate) rows: usize,
     /// Continues the cell above it, as DOCX says it.
     pub(crate) continues: bool,
+    /// Lies under another cell that spans it: it takes no place of its own.
+    pub(crate) covered: bool,
     /// Its format calls it a header.
     pub(crate) header: bool,
 }
@@ -82,6 +90,9 @@ impl Table {
     }
 
     pub(crate) fn cell(&mut self, mut cell: Cell) {
+        if cell.covered {
+            return;
+        }
         if self.rows.is_empty() {
             self.start_row(false);
         }
@@ -114,9 +125,13 @@ impl Table {
         let likely = rule == HeaderRule::Likely
             && self.rows.len() > 1
             && self.rows[0].cells.len() > 1
+            && self.rows[0]
+                .cells
+                .iter()
+                .skip(1)
+                .all(|c| !c.text.is_empty())
             && self.rows[0].cells.iter().all(|c| {
-                !c.text.is_empty()
-                    && c.text.len() <= LONGEST_LABEL / 2
+                c.text.len() <= LONGEST_LABEL / 2
                     && !c.text.starts_with(|c: char| c.is_ascii_digit())
                     && !c.continues
             });
@@ -135,18 +150,26 @@ impl TableWriter {
         budget: &Budget,
     ) -> Result<(), ParseError> {
         let header_rows = table.header_rows(rule);
-        let mut headers: Vec<String> = Vec::new();
+        let mut header = Header::default();
         let mut above: Vec<Placed> = Vec::new();
         for (index, row) in table.rows.iter().enumerate() {
             budget.tick()?;
             let placed = place(row, &above);
-            let headed = index >= header_rows && !headers.is_empty();
-            let line = self.line(&placed, if headed { &headers } else { &[] });
-            out.push(BlockKind::TableRow, None, page, &line);
-            budget.check_blocks(out.len())?;
-            if index < header_rows {
-                add_headers(&mut headers, &placed);
+            if index == header_rows {
+                header.write(page, out);
             }
+            if index >= header_rows {
+                let line = self.line(&placed);
+                out.push(BlockKind::TableRow, None, page, &line);
+            } else if let [only] = placed.as_slice()
+                && only.to - only.from > 1
+            {
+                header.write(page, out);
+                out.push(BlockKind::Paragraph, None, page, &only.text);
+            } else {
+                header.add(&placed);
+            }
+            budget.check_blocks(out.len())?;
             above = placed
                 .into_iter()
                 .filter(|p| p.rows_left > 1)
@@ -157,55 +180,157 @@ impl TableWriter {
                 })
                 .collect();
         }
+        header.write(page, out);
         Ok(())
     }
 
-    fn line(&mut self, cells: &[Placed], headers: &[String]) -> String {
-        let mut line = String::new();
-        for cell in cells.iter().filter(|c| !c.text.is_empty()) {
-            let may_repeat = self.repeated <= self.own * MOST_REPETITION + 65_536;
-            if !cell.own && !may_repeat {
-                continue;
-            }
-            if !line.is_empty() {
-                line.push_str(" | ");
-            }
+    fn line(&mut self, cells: &[Placed]) -> String {
+        let mut columns: Vec<&str> = Vec::with_capacity(cells.len());
+        let mut skipped = 0;
+        for cell in cells {
             if cell.own {
                 self.own += cell.text.len();
-            } else {
+            } else if self.repeated <= self.own * MOST_REPETITION + 65_536 {
                 self.repeated += cell.text.len();
+            } else {
+                continue;
             }
-            if may_repeat && let Some(label) = label(headers, cell) {
-                self.repeated += label.len();
-                line.push_str(&label);
-                line.push_str(": ");
+            // Columns that a very wide cell hides are not counted.
+            let from = cell.from.saturating_sub(skipped);
+            if columns.len() < from {
+                columns.resize(from.min(columns.len() + WIDEST_SPAN), "");
             }
-            line.push_str(&cell.text);
+            columns.push(&cell.text);
+            let width = cell.to - cell.from;
+            if width > WIDEST_SPAN {
+                skipped += width - 1;
+            }
         }
-        line
+        joined(&columns)
     }
 }
 
-/// The header over a cell's columns; none where the cell says the same.
-fn label(headers: &[String], cell: &Placed) -> Option<String> {
-    let over = headers.get(cell.from..cell.to.min(headers.len()))?;
-    let mut label = String::new();
-    let mut last = "";
-    for header in over {
-        if header.is_empty() || header == last {
-            continue;
-        }
-        if !label.is_empty() {
-            label.push_str(" / ");
-        }
-        label.push_str(header);
-        last = header;
-        if label.len() > LONGEST_LABEL {
-            return None;
+/// The header row in the making.
+#[derive(Debug, Default)]
+struct Header {
+    columns: Vec<String>,
+}
+
+impl Header {
+    /// Takes in one row of the header: each cell is over all the columns it spans.
+    fn add(&mut self, row: &[Placed]) {
+        for cell in row {
+            let wide = cell.to - cell.from > WIDEST_SPAN || cell.text.len() > LONGEST_LABEL;
+            let to = if wide { cell.from + 1 } else { cell.to };
+            if cell.text.is_empty() {
+                continue;
+            }
+            if self.columns.len() < to {
+                self.columns.resize(to, String::new());
+            }
+            for column in &mut self.columns[cell.from.min(to)..to] {
+                if column.is_empty() {
+                    column.clone_from(&cell.text);
+                } else if *column != cell.text {
+                    column.push_str(" / ");
+                    column.push_str(&cell.text);
+                }
+            }
         }
     }
-    let label = label.trim_end_matches(':').to_owned();
-    (!label.is_empty() && label != cell.text).then_some(label)
+
+    /// Writes the header, if there is one, and starts anew.
+    fn write(&mut self, page: Option<u32>, out: &mut DocumentBuilder) {
+        let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+        match columns.len() {
+            0 => {}
+            1 => out.push(BlockKind::TableRow, None, page, &joined(&columns)),
+            count => {
+                let dashes = vec!["---"; count].join(BAR);
+                let text = format!("{}\n{dashes}", joined(&columns));
+                out.push(BlockKind::TableHeader, None, page, &text);
+            }
+        }
+        self.columns.clear();
+    }
+}
+
+/// Cells as a line. One that would begin with nothing gets outer bars.
+fn joined(columns: &[&str]) -> String {
+    let last = columns.iter().rposition(|c| !c.is_empty());
+    let columns = &columns[..last.map_or(0, |last| last + 1)];
+    let outer = columns.first().is_some_and(|c| c.is_empty());
+    let mut line = String::new();
+    let mut add = |piece: &str| {
+        if !piece.is_empty() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(piece);
+        }
+    };
+    add(if outer { "|" } else { "" });
+    for (index, column) in columns.iter().enumerate() {
+        add(if index > 0 { "|" } else { "" });
+        if column.contains('|') {
+            add(&column.replace('|', "\\|"));
+        } else {
+            add(column);
+        }
+    }
+    add(if outer { "|" } else { "" });
+    line
+}
+
+/// Cells of a line that was written by [`joined`].
+fn cells(line: &str) -> Vec<String> {
+    let line = line.trim();
+    let inner = match line.strip_prefix('|') {
+        Some(inner) => inner.strip_suffix('|').unwrap_or(inner),
+        None => line,
+    };
+    let mut cells = Vec::new();
+    let mut from = 0;
+    for (at, _) in inner.match_indices('|') {
+        if !inner[..at].ends_with('\\') {
+            cells.push(&inner[from..at]);
+            from = at + 1;
+        }
+    }
+    cells.push(&inner[from..]);
+    cells
+        .into_iter()
+        .map(|cell| cell.trim().replace("\\|", "|"))
+        .collect()
+}
+
+/// A row of a table with the header of each cell before it: `Plan: Basic | Price: 5`.
+///
+/// `header` is the text of the table's [`BlockKind::TableHeader`] and `row` that of one of the
+/// rows below it. A cell that says the same as its header stands alone.
+///
+/// ```
+/// let header = "Plan | Price\n--- | ---";
+/// assert_eq!(faq_ingest::labelled_row(header, "Basic | 5"), "Plan: Basic | Price: 5");
+/// ```
+pub fn labelled_row(header: &str, row: &str) -> String {
+    let labels = cells(header.lines().next().unwrap_or_default());
+    let mut line = String::new();
+    for (index, cell) in cells(row).iter().enumerate() {
+        if cell.is_empty() {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(BAR);
+        }
+        let label = labels.get(index).map(|l| l.trim_end_matches(':'));
+        if let Some(label) = label.filter(|l| !l.is_empty() && l != cell) {
+            line.push_str(label);
+            line.push_str(": ");
+        }
+        line.push_str(cell);
+    }
+    line
 }
 
 /// Puts a row's cells into columns, around those that reach down from above.
@@ -242,7 +367,7 @@ fn place(row: &Row, above: &[Placed]) -> Vec<Placed> {
         };
         out.push(Placed {
             text: cell.text.clone(),
-            from: column.min(MOST_COLUMNS),
+            from: column.min(MOST_COLUMNS - 1),
             to: (column + width).min(MOST_COLUMNS),
             rows_left,
             own: true,
@@ -255,31 +380,6 @@ fn place(row: &Row, above: &[Placed]) -> Vec<Placed> {
             .cloned(),
     );
     out
-}
-
-fn add_headers(headers: &mut Vec<String>, row: &[Placed]) {
-    // One cell across the table is its caption and says nothing of a column.
-    if let [only] = row
-        && only.to - only.from > 1
-    {
-        return;
-    }
-    for cell in row {
-        if cell.text.is_empty() || cell.text.len() > LONGEST_LABEL {
-            continue;
-        }
-        if headers.len() < cell.to {
-            headers.resize(cell.to, String::new());
-        }
-        for header in &mut headers[cell.from..cell.to] {
-            if header.is_empty() {
-                header.clone_from(&cell.text);
-            } else if *header != cell.text && header.len() + cell.text.len() < LONGEST_LABEL {
-                header.push_str(" / ");
-                header.push_str(&cell.text);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -316,7 +416,7 @@ mod tests {
                 table.cell(cell(text));
             }
         }
-        assert_eq!(written(&table), "Name | Age\nName: Ada | Age: 36\nAge: 41");
+        assert_eq!(written(&table), "Name | Age\n--- | ---\nAda | 36\n| | 41 |");
     }
 
     #[test]
@@ -344,10 +444,24 @@ mod tests {
         table.cell(cell("60"));
         assert_eq!(
             written(&table),
-            "Plan | Price\nmonth | year\n\
-             Plan: Basic | Price / month: 5 | Price / year: 50\n\
-             Plan: Basic | Price / month: 6 | Price / year: 60"
+            "Plan | Price / month | Price / year\n--- | --- | ---\n\
+             Basic | 5 | 50\nBasic | 6 | 60"
         );
+    }
+
+    #[test]
+    fn a_row_is_read_with_its_header() {
+        let header = "Plan | Price \\| tax |\n--- | --- | ---";
+        assert_eq!(labelled_row(header, "a\\|b | | x"), "Plan: a|b | x",);
+        assert_eq!(labelled_row(header, "| | 5 |"), "Price | tax: 5");
+        assert_eq!(labelled_row(header, "Plan"), "Plan");
+        for columns in [
+            vec!["", "b"],
+            vec!["a", "", "", "d"],
+            vec!["\\", "|", "x\\|"],
+        ] {
+            assert_eq!(cells(&joined(&columns)), columns, "{}", joined(&columns));
+        }
     }
 
     #[test]

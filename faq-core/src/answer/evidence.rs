@@ -1,5 +1,7 @@
 //! The passages that an answer is made from, and the sentences in them.
 
+use std::borrow::Cow;
+
 use faq_ingest::ByteRange;
 
 use super::relevance::{Part, Question, Threshold, relevance};
@@ -17,14 +19,20 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// The text that is read.
-    pub(super) fn text(&self) -> &str {
-        self.passage.slice(self.read)
+    /// The text that is read, after the header of the table that it begins in.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        let text = self.passage.slice(self.read);
+        match self.passage.table_header(self.read.start) {
+            Some(header) if self.read.start > self.passage.byte_range.start => {
+                Cow::Owned(format!("{header}\n{text}"))
+            }
+            _ => Cow::Borrowed(text),
+        }
     }
 
     /// The sentences that are read, as ranges of the canonical text.
     pub(super) fn sentences(&self) -> Vec<ByteRange> {
-        sentences(self.text())
+        sentences(self.passage.slice(self.read))
             .into_iter()
             .map(|s| ByteRange::new(self.read.start + s.start, self.read.start + s.end))
             .collect()

@@ -1,5 +1,7 @@
 //! Answers without a language model: the sentences that support them best, word for word.
 
+use std::borrow::Cow;
+
 use faq_ingest::ByteRange;
 
 use super::evidence::Evidence;
@@ -53,10 +55,11 @@ pub(super) fn support(
     control: &Control,
 ) -> Result<Vec<Support>> {
     let mut candidates = candidates(parts, evidence);
-    let texts: Vec<&str> = candidates
+    let said: Vec<Cow<'_, str>> = candidates
         .iter()
-        .map(|c| evidence[c.support.evidence].passage.slice(c.support.range))
+        .map(|c| evidence[c.support.evidence].passage.said(c.support.range))
         .collect();
+    let texts: Vec<&str> = said.iter().map(|text| &**text).collect();
     let vectors = embedder.embed(&texts, TextKind::Query, control)?;
     for (candidate, vector) in candidates.iter_mut().zip(vectors) {
         for (score, part) in candidate.scores.iter_mut().zip(parts) {
@@ -76,15 +79,8 @@ pub(super) fn support(
             .all(|&c| dot(&candidates[c].vector, &candidates[i].vector) < SAME)
     };
     // The row above the one that was asked for looks much like it, and answers another question.
-    let text = |i: usize| {
-        let Support {
-            evidence: from,
-            range,
-        } = candidates[i].support;
-        evidence[from].passage.slice(range)
-    };
-    let words = |i: usize| parts[0].question.coverage(text(i));
-    let is_worse_row = |i: usize| text(i).contains(" | ") && words(i) < words(best);
+    let words = |i: usize| parts[0].question.coverage(&said[i]);
+    let is_worse_row = |i: usize| said[i].contains(" | ") && words(i) < words(best);
     for i in by_whole {
         if chosen.len() == MOST_SENTENCES || candidates[i].scores[0] < near {
             break;
@@ -112,11 +108,11 @@ fn candidates(parts: &[Part], evidence: &[Evidence]) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = Vec::new();
     for (i, from) in evidence.iter().enumerate() {
         for range in units(from) {
-            let text = from.passage.slice(range);
-            if says_something(text, from) {
+            let text = from.passage.said(range);
+            if says_something(&text, from) {
                 let scores = parts
                     .iter()
-                    .map(|p| WORDS * p.question.coverage(text) + PASSAGE * from.relevance)
+                    .map(|p| WORDS * p.question.coverage(&text) + PASSAGE * from.relevance)
                     .collect();
                 let support = Support { evidence: i, range };
                 candidates.push(Candidate {

@@ -239,7 +239,7 @@ impl Collection {
                 let support = extractive::support(&parts, &evidence, &*embedder, control)?;
                 for sentence in support {
                     let evidence = &evidence[sentence.evidence];
-                    let text = one_line(evidence.passage.slice(sentence.range));
+                    let text = one_line(&evidence.passage.said(sentence.range));
                     speaker.say(" ", &text, evidence, sentence.range, self)?;
                 }
             }

@@ -178,7 +178,7 @@ fn ask(question: &str) -> String {
 
 fn passage(evidence: &Evidence, number: usize) -> String {
     let heading = evidence.passage.heading.as_deref().unwrap_or_default();
-    framed(number, heading, evidence.text())
+    framed(number, heading, &evidence.text())
 }
 
 fn framed(number: usize, heading: &str, text: &str) -> String {

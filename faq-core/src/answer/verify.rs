@@ -88,9 +88,9 @@ impl<'a> Verifier<'a> {
             .sentences()
             .into_iter()
             .map(|range| {
-                let text = evidence.passage.slice(range);
-                let shared = word_set(text).intersection(words).count()
-                    + 2 * numbers(text).intersection(figures).count();
+                let text = evidence.passage.said(range);
+                let shared = word_set(&text).intersection(words).count()
+                    + 2 * numbers(&text).intersection(figures).count();
                 (shared, range)
             })
             .max_by_key(|(shared, range)| (*shared, std::cmp::Reverse(range.start)))

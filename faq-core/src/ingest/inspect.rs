@@ -4,6 +4,7 @@ use faq_ingest::{ByteRange, Chunk, Document};
 
 use super::Source;
 use crate::embed::EmbedderTokens;
+use crate::tables::Tables;
 use crate::windows::windows;
 use crate::{Control, Embedder, Engine, Result};
 
@@ -12,6 +13,8 @@ pub(super) struct Cut {
     pub(super) chunks: Vec<Chunk>,
     /// For each chunk its windows, at least one.
     pub(super) windows: Vec<Vec<ByteRange>>,
+    /// For each window the header of the table that it begins in, below the header.
+    pub(super) headers: Vec<Vec<Option<ByteRange>>>,
     /// Content tokens of the whole text, ascending.
     pub(super) tokens: Vec<ByteRange>,
 }
@@ -56,9 +59,10 @@ impl Engine {
         };
         let mut chunks = faq_ingest::chunk(document, &known, &self.config().chunking)?;
         let most = embedder.window_tokens();
+        let tables = Tables::of(document, &known.tokens, most);
         let mut cut: Vec<Vec<ByteRange>> = chunks
             .iter()
-            .map(|c| windows(c, &known.tokens, most))
+            .map(|c| windows(c, &known.tokens, most - tables.longest_header(c.range)))
             .collect();
         // A chunk that the model sees no token in cannot be found, and is left out.
         let mut keep = cut.iter().map(|w| !w.is_empty());
@@ -67,8 +71,10 @@ impl Engine {
         for (ordinal, chunk) in chunks.iter_mut().enumerate() {
             chunk.ordinal = ordinal as u32;
         }
+        let header = |w: &ByteRange| tables.header(w.start);
         Ok(Cut {
             chunks,
+            headers: cut.iter().map(|c| c.iter().map(header).collect()).collect(),
             windows: cut,
             tokens: known.tokens,
         })

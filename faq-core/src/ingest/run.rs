@@ -4,6 +4,7 @@
 //! embeds; one commits. So parsing and writing hide behind the vectors, and memory is
 //! bounded by a few groups of documents.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -312,7 +313,7 @@ fn embed_group(
     control: &Control,
     state: &mut State<'_>,
 ) -> Result<Vec<Vec<Vec<f32>>>> {
-    let mut windows: Vec<(usize, usize, &str)> = Vec::new();
+    let mut windows: Vec<(usize, usize, Cow<'_, str>)> = Vec::new();
     let mut vectors: Vec<Vec<Vec<f32>>> = Vec::with_capacity(documents.len());
     for (d, document) in documents.iter().enumerate() {
         windows.extend(
@@ -338,7 +339,7 @@ fn embed_group(
             })
             .count();
         let (slice, left) = rest.split_at(taken);
-        let texts: Vec<&str> = slice.iter().map(|(_, _, text)| *text).collect();
+        let texts: Vec<&str> = slice.iter().map(|(_, _, text)| &**text).collect();
         let found = embedder.embed(&texts, TextKind::Passage, control)?;
         for ((d, w, _), vector) in slice.iter().zip(found) {
             state.bytes_within += documents[*d].meta().bytes as f64 / vectors[*d].len() as f64;

@@ -1,5 +1,7 @@
 //! The way of one document: parse, chunk, embed, commit. Each step can be taken alone.
 
+use std::borrow::Cow;
+
 use std::collections::BTreeSet;
 
 use faq_index::{
@@ -48,6 +50,8 @@ pub struct Chunked {
     pub chunks: Vec<Chunk>,
     /// For each chunk the pieces of it that will be embedded.
     windows: Vec<Vec<ByteRange>>,
+    /// For each of these the header of the table that it begins in.
+    headers: Vec<Vec<Option<ByteRange>>>,
     /// Content tokens of the document, each counted once.
     pub tokens_total: u64,
     /// Content tokens that lie in a window, each counted once.
@@ -94,13 +98,22 @@ impl Chunked {
         &self.parsed.meta
     }
 
-    /// Texts of all windows, chunk by chunk.
-    pub(crate) fn window_texts(&self) -> impl Iterator<Item = &str> {
+    /// Texts of all windows, chunk by chunk; one that begins within a table is led by the
+    /// table's header.
+    pub(crate) fn window_texts(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let text = &self.parsed.document.text;
+        let headers = self.headers.iter().flatten();
         self.windows
             .iter()
             .flatten()
-            .map(|w| w.slice(text).unwrap_or_default())
+            .zip(headers)
+            .map(|(w, header)| {
+                let window = w.slice(text).unwrap_or_default();
+                match header.and_then(|h| h.slice(text)) {
+                    Some(header) => Cow::Owned(format!("{header}\n{window}")),
+                    None => Cow::Borrowed(window),
+                }
+            })
     }
 
     /// Joins the document with the vectors of its windows, in the order of
@@ -157,6 +170,7 @@ impl Collection {
         let Cut {
             chunks,
             windows,
+            headers,
             tokens,
         } = self.engine().cut(&parsed.document, &*embedder)?;
         let tokens_total = tokens.len() as u64;
@@ -165,6 +179,7 @@ impl Collection {
             parsed,
             chunks,
             windows,
+            headers,
             tokens_total,
             tokens_embedded,
         })
@@ -189,7 +204,8 @@ impl Collection {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Embedded> {
         let embedder = self.embedder()?;
-        let texts: Vec<&str> = chunked.window_texts().collect();
+        let texts: Vec<Cow<'_, str>> = chunked.window_texts().collect();
+        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let mut vectors = Vec::with_capacity(texts.len());
         for part in texts.chunks(PART) {
             progress(vectors.len(), texts.len());
@@ -260,6 +276,7 @@ impl Collection {
             windows,
             tokens_total,
             tokens_embedded,
+            ..
         } = chunked;
         let Parsed { meta, document } = parsed;
         let Document {
@@ -278,8 +295,14 @@ impl Collection {
             warnings,
         })
         .map_err(|e| Error::invalid(format!("cannot store the blocks: {e}")))?;
+        let table_header = |chunk: &Chunk| Some(chunk.table_header?.slice(&text)?.to_owned());
         let chunks = chunks
             .into_iter()
+            .map(|mut chunk| {
+                // A chunk that begins within a table stands under the table's header too.
+                chunk.heading_path.extend(table_header(&chunk));
+                chunk
+            })
             .zip(windows)
             .zip(vectors)
             .map(|((chunk, windows), vectors)| ChunkRecord {

@@ -6,6 +6,9 @@
 //! never the last thing of a chunk, unless nothing else fits beside it. A block that fits no
 //! chunk is cut at line, sentence and word boundaries.
 //!
+//! The header of a table is kept with the row below it, and a chunk that begins within a table
+//! says where the header stands.
+//!
 //! A chunk that goes on in the middle of a section repeats whole blocks or sentences from the
 //! end of the one before, up to the overlap; one that begins with a heading repeats nothing.
 
@@ -81,10 +84,13 @@ pub struct Chunk {
     /// Headings in force where the chunk's own text begins, outermost first. Headings that
     /// the chunk itself begins with count.
     pub heading_path: Vec<String>,
+    /// The header line of the table that the chunk begins in, where that table was cut: it
+    /// stands before the chunk in the canonical text.
+    pub table_header: Option<ByteRange>,
 }
 
 /// Version of the chunking rules; part of a document's fingerprint in an index.
-pub const CHUNKER_VERSION: &str = "chunk-1";
+pub const CHUNKER_VERSION: &str = "chunk-2";
 
 /// Cuts a document into chunks.
 ///
@@ -136,6 +142,7 @@ pub fn chunk(
             tokens: tokens.count(span.range),
             pages: outline.pages(span.range),
             heading_path: outline.path(span.first_block),
+            table_header: outline.table_header(span.range.start),
         })
         .collect())
 }

@@ -10,6 +10,8 @@ pub(super) struct Outline<'d> {
     nearest: Vec<Option<usize>>,
     /// For a heading, the one above it.
     above: Vec<Option<usize>>,
+    /// For a row, the header of its table.
+    table_headers: Vec<Option<ByteRange>>,
 }
 
 impl<'d> Outline<'d> {
@@ -33,6 +35,7 @@ impl<'d> Outline<'d> {
             document,
             nearest,
             above,
+            table_headers: document.table_headers(),
         }
     }
 
@@ -47,6 +50,12 @@ impl<'d> Outline<'d> {
         }
         path.reverse();
         path
+    }
+
+    /// The header of the table one of whose rows holds `at`.
+    pub(super) fn table_header(&self, at: usize) -> Option<ByteRange> {
+        let block = self.document.blocks.partition_point(|b| b.range.end <= at);
+        self.table_headers.get(block).copied().flatten()
     }
 
     /// First and last page of the blocks in `range`.

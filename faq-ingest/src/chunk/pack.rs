@@ -19,6 +19,8 @@ struct Piece {
     range: ByteRange,
     block: usize,
     heading: bool,
+    /// A table's header, whole, which stays with the row below it.
+    table_header: bool,
     /// Cut as finely as it will be.
     fine: bool,
 }
@@ -64,6 +66,7 @@ pub(super) fn pack(document: &Document, tokens: &Tokens, config: ChunkConfig) ->
             range: block.range,
             block: index,
             heading: block.kind == BlockKind::Heading,
+            table_header: block.kind == BlockKind::TableHeader,
             fine: false,
         })
         .collect();
@@ -138,12 +141,13 @@ impl Packer<'_> {
             .extend(parts.into_iter().rev().map(|range| Piece {
                 range,
                 fine: true,
+                table_header: false,
                 ..piece
             }));
     }
 
     /// How many pieces of a chunk that must end stay in it: up to the last heading that
-    /// leaves it a quarter full, and never a heading at its end.
+    /// leaves it a quarter full, and never a heading or a table's header at its end.
     fn break_point(&self, chunk: &Open) -> usize {
         let pieces = &chunk.pieces;
         let quarter = self.config.size / 4;
@@ -153,7 +157,10 @@ impl Packer<'_> {
                 && self.count(chunk.start, pieces[i - 1].range.end) >= quarter
         });
         let keep = before_heading.unwrap_or_else(|| {
-            let text = pieces.iter().rposition(|p| !p.heading);
+            let text = pieces
+                .iter()
+                .rposition(|p| !p.heading && !p.table_header)
+                .or_else(|| pieces.iter().rposition(|p| !p.heading));
             text.map_or(pieces.len(), |last| last + 1)
         });
         keep.max(1)

@@ -113,6 +113,29 @@ fn check_place(document: &Document, chunk: &Chunk) {
     }
     let path: Vec<&str> = path.iter().map(|&(_, t)| t).collect();
     assert_eq!(chunk.heading_path, path);
+    check_table(document, chunk);
+}
+
+/// A chunk that begins in a row below a header says where the header's line stands.
+fn check_table(document: &Document, chunk: &Chunk) {
+    let mut header = None;
+    for block in &document.blocks {
+        match block.kind {
+            BlockKind::TableHeader => header = Some(block),
+            BlockKind::TableRow => {}
+            _ => header = None,
+        }
+        if block.range.end > chunk.range.start {
+            let wanted = header
+                .filter(|_| block.kind == BlockKind::TableRow)
+                .map(|h| {
+                    let line = document.block_text(h).lines().next().unwrap();
+                    ByteRange::new(h.range.start, h.range.start + line.len())
+                });
+            assert_eq!(chunk.table_header, wanted);
+            return;
+        }
+    }
 }
 
 /// A chunk with text ends with a heading only at the document's end.
@@ -136,6 +159,7 @@ fn blocks() -> impl Strategy<Value = Vec<(BlockKind, u8, u32, String)>> {
         2 => Just(BlockKind::Heading),
         4 => Just(BlockKind::Paragraph),
         2 => Just(BlockKind::ListItem),
+        1 => Just(BlockKind::TableHeader),
         2 => Just(BlockKind::TableRow),
         1 => Just(BlockKind::Code),
     ];
@@ -240,6 +264,39 @@ fn rows_and_code_stay_whole_where_they_fit() {
         },
     );
     assert_eq!(texts(&document, &chunks), [row, row, "a b c\nd e f\ng h"]);
+}
+
+#[test]
+fn a_table_cut_in_two_says_its_header() {
+    let mut blocks = vec![
+        text(
+            BlockKind::Paragraph,
+            1,
+            "seven words stand before the long table",
+        ),
+        text(BlockKind::TableHeader, 1, "Name | Age\n--- | ---"),
+    ];
+    for n in 0..6 {
+        blocks.push(text(BlockKind::TableRow, 1, &format!("Ada{n} | {n}")));
+    }
+    let document = document(&blocks);
+    let config = ChunkConfig {
+        size: 14,
+        overlap: 0,
+    };
+    let chunks = check(&document, &Words, config);
+    // The header would fit into the first chunk, but none of its rows would.
+    assert_eq!(
+        texts(&document, &chunks)[0],
+        "seven words stand before the long table"
+    );
+    assert_eq!(chunks[1].table_header, None);
+    assert!(texts(&document, &chunks)[1].starts_with("Name | Age"));
+    assert!(chunks.len() > 2);
+    for chunk in &chunks[2..] {
+        let header = chunk.table_header.unwrap();
+        assert_eq!(header.slice(&document.text), Some("Name | Age"));
+    }
 }
 
 #[test]

@@ -4,22 +4,35 @@
 //! stands on a stack of frames. A text box comes after the paragraph it is anchored in, a note
 //! after the one that refers to it.
 
+use std::collections::HashMap;
+
 use crate::document::DocumentBuilder;
 use crate::inline::Inline;
 use crate::limits::Budget;
 use crate::numeral;
+use crate::ooxml::chart::Chart;
 use crate::table::{Cell, HeaderRule, Table, TableWriter};
-use crate::{BlockKind, ParseError};
+use crate::xml::{Element, Token, Xml};
+use crate::{BlockKind, Format, ParseError};
 
-use super::notes::Notes;
+use super::math::Math;
+use super::notes::Numbered;
 use super::numbering::{Marker, Numbering};
 use super::styles::{Style, Styles, outline_level};
-use super::xml::{Element, Token, Xml};
+
+/// Parts beside the one that is read.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) styles: Styles,
+    pub(super) numbering: Numbering,
+    pub(super) footnotes: Numbered,
+    pub(super) endnotes: Numbered,
+    /// Charts by the ids of their relations.
+    pub(super) charts: HashMap<String, Chart>,
+}
 
 pub(super) struct Body<'o> {
-    styles: Styles,
-    numbering: Numbering,
-    notes: Notes,
+    parts: Parts,
     out: &'o mut DocumentBuilder,
     budget: &'o Budget,
     tables: TableWriter,
@@ -30,6 +43,8 @@ pub(super) struct Body<'o> {
     in_text: bool,
     /// Open fields of this paragraph that are still in their code.
     field_codes: usize,
+    /// The equation that is read.
+    math: Option<Math>,
     /// For every open alternative, whether one of its choices was taken.
     alternatives: Vec<bool>,
     images: usize,
@@ -131,17 +146,9 @@ pub(super) fn symbol(element: &Element<'_>) -> String {
 }
 
 impl<'o> Body<'o> {
-    pub(super) fn new(
-        styles: Styles,
-        numbering: Numbering,
-        notes: Notes,
-        out: &'o mut DocumentBuilder,
-        budget: &'o Budget,
-    ) -> Self {
+    pub(super) fn new(parts: Parts, out: &'o mut DocumentBuilder, budget: &'o Budget) -> Self {
         Self {
-            styles,
-            numbering,
-            notes,
+            parts,
             out,
             budget,
             tables: TableWriter::default(),
@@ -149,6 +156,7 @@ impl<'o> Body<'o> {
             skipped: 0,
             in_text: false,
             field_codes: 0,
+            math: None,
             alternatives: Vec::new(),
             images: 0,
         }
@@ -156,12 +164,16 @@ impl<'o> Body<'o> {
 
     /// Reads the part; says how many images it met.
     pub(super) fn read(mut self, part: &str) -> Result<usize, ParseError> {
-        let mut xml = Xml::new(part, self.budget);
+        let mut xml = Xml::new(part, Format::Docx, self.budget);
         while let Some(token) = xml.next()? {
             match token {
                 Token::Open(_) if self.skipped > 0 => self.skipped += 1,
                 Token::Close(_) if self.skipped > 0 => self.skipped -= 1,
-                Token::Open(element) => self.open(&element),
+                Token::Open(element) => match &mut self.math {
+                    Some(math) => math.open(&element),
+                    None => self.open(&element),
+                },
+                Token::Close(_) if self.math.is_some() => self.close_in_math(),
                 Token::Close(name) => self.close(&name)?,
                 Token::Text(text) => self.text(&text),
             }
@@ -169,7 +181,18 @@ impl<'o> Body<'o> {
         Ok(self.images)
     }
 
+    fn close_in_math(&mut self) {
+        if let Some(equation) = self.math.as_mut().and_then(Math::close) {
+            self.math = None;
+            self.push(&equation);
+        }
+    }
+
     fn text(&mut self, text: &str) {
+        if let Some(math) = &mut self.math {
+            math.text(text);
+            return;
+        }
         if self.in_text && self.skipped == 0 && self.field_codes == 0 {
             self.push(text);
         }
@@ -218,6 +241,7 @@ impl<'o> Body<'o> {
                 None => {}
             },
             "drawing" | "pict" => self.images += 1,
+            "oMath" => self.math = Some(Math::new()),
             "tblHeader" if element.is_on() => {
                 if let Some(open) = self.frame().and_then(|f| f.table.as_mut()) {
                     open.table.name_last_row_header();
@@ -225,6 +249,7 @@ impl<'o> Body<'o> {
             }
             "gridSpan" | "vMerge" => self.cell_property(element),
             "footnoteReference" | "endnoteReference" => self.refer(element),
+            "chart" => self.chart(element),
             "fldChar" => match element.attribute("fldCharType").as_deref() {
                 Some("begin") => self.field_codes += 1,
                 Some("separate") => self.field_codes = self.field_codes.saturating_sub(1),
@@ -305,7 +330,7 @@ impl<'o> Body<'o> {
             return Ok(());
         };
         let text = paragraph.text.take();
-        let style = self.styles.get(paragraph.style.as_deref());
+        let style = self.parts.styles.get(paragraph.style.as_deref());
         if !text.trim().is_empty() {
             let piece = self.block(&paragraph, style, &text);
             self.add(piece)?;
@@ -328,7 +353,7 @@ impl<'o> Body<'o> {
         // List 0 takes a paragraph out of its style's list.
         let list = paragraph.list.or(style.list).filter(|&l| l != 0);
         let list_level = paragraph.list_level.or(style.list_level).unwrap_or(0);
-        let marker = list.and_then(|list| self.numbering.next(list, list_level));
+        let marker = list.and_then(|list| self.parts.numbering.next(list, list_level));
         let heading = paragraph.outline.or(style.heading).filter(|&l| l > 0);
         let (kind, level, text) = if let Some(level) = heading {
             let number = marker.as_ref().map(Marker::heading).unwrap_or_default();
@@ -353,6 +378,11 @@ impl<'o> Body<'o> {
             return Ok(());
         }
         match piece {
+            Piece::Text {
+                kind: BlockKind::Code,
+                text,
+                ..
+            } => self.out.push_code_line(&text),
             Piece::Text { kind, level, text } => self.out.push(kind, level, None, &text),
             Piece::Table(table) => {
                 self.tables
@@ -455,12 +485,30 @@ impl<'o> Body<'o> {
         }
     }
 
+    /// A chart comes after the paragraph that it is anchored in.
+    fn chart(&mut self, element: &Element<'_>) {
+        let id = element.attribute("id").unwrap_or_default();
+        let Some(chart) = self.parts.charts.remove(&id) else {
+            return;
+        };
+        if let Some(paragraph) = self.paragraph() {
+            if !chart.title.is_empty() {
+                paragraph.after.push(Piece::Text {
+                    kind: BlockKind::Paragraph,
+                    level: None,
+                    text: chart.title.clone(),
+                });
+            }
+            paragraph.after.push(Piece::Table(chart.table()));
+        }
+    }
+
     fn refer(&mut self, element: &Element<'_>) {
         let id = element.attribute("id").unwrap_or_default();
         let note = if element.is("footnoteReference") {
-            self.notes.footnotes.refer(&id, numeral::Style::Decimal)
+            self.parts.footnotes.refer(&id, numeral::Style::Decimal)
         } else {
-            self.notes.endnotes.refer(&id, numeral::Style::LowerRoman)
+            self.parts.endnotes.refer(&id, numeral::Style::LowerRoman)
         };
         if let Some((mark, text)) = note
             && let Some(paragraph) = self.paragraph()

@@ -1,55 +1,59 @@
 //! DOCX (Office Open XML text) into blocks.
 //!
 //! What a reader of the document would see as its text: deleted revisions, hidden runs, field
-//! codes and comments are left out. Entry names are looked up, never used as paths.
+//! codes and comments are left out. Running headers stand once before the text, running
+//! footers once after it. Entry names are looked up, never used as paths.
 
 mod body;
+mod math;
 mod notes;
 mod numbering;
-mod package;
 mod styles;
-mod xml;
 
+use std::collections::HashMap;
+
+use crate::archive::Archive;
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
-use crate::{Document, Format, ParseError};
-use body::Body;
-use notes::Notes;
+use crate::ooxml::chart::Chart;
+use crate::ooxml::{self, Relations};
+use crate::{BlockKind, Document, Format, ParseError};
+use body::{Body, Parts};
 use numbering::Numbering;
-use package::Package;
 use styles::Styles;
-use xml::{Token, Xml};
-
-pub(crate) use package::entry_names;
 
 pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseError> {
-    let mut package = Package::open(bytes, budget)?;
+    let mut archive = Archive::open(bytes, Format::Docx, budget)?;
     let mut out = DocumentBuilder::new();
-    let main = package.main_part()?;
-    let related = package.related(&main)?;
-    let part = |package: &mut Package<'_>, kind: &str| match related.get(kind) {
-        Some(name) => package.text(name),
-        None => Ok(None),
+    let main = ooxml::main_part("word/document.xml", Format::Docx, &mut archive, budget)?;
+    let relations = Relations::of(&main, Format::Docx, &mut archive, budget)?;
+    let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut part = |kind: &str| {
+        let usual = ooxml::resolve(folder, &format!("{kind}.xml"));
+        archive.text(relations.kind(kind).unwrap_or(&usual))
     };
-    let numbering = Numbering::read(part(&mut package, "numbering")?.as_deref(), budget)?;
-    let styles = Styles::read(part(&mut package, "styles")?.as_deref(), budget)?;
-    let notes = Notes {
-        footnotes: notes::read(
-            part(&mut package, "footnotes")?.as_deref(),
-            "footnote",
-            budget,
-        )?,
-        endnotes: notes::read(
-            part(&mut package, "endnotes")?.as_deref(),
-            "endnote",
-            budget,
-        )?,
+    let parts = Parts {
+        numbering: Numbering::read(part("numbering")?.as_deref(), budget)?,
+        styles: Styles::read(part("styles")?.as_deref(), budget)?,
+        footnotes: notes::read(part("footnotes")?.as_deref(), "footnote", budget)?,
+        endnotes: notes::read(part("endnotes")?.as_deref(), "endnote", budget)?,
+        charts: charts(&relations, &mut archive, budget)?,
     };
-    let text = package
-        .text(&main)?
-        .ok_or_else(|| ParseError::damaged(Format::Docx, format!("{main} is missing")))?;
-    out.title = title(package.text("docProps/core.xml")?.as_deref(), budget)?;
-    let images = Body::new(styles, numbering, notes, &mut out, budget).read(&text)?;
+    let headers = running(&relations, "header", &mut archive, budget)?;
+    let footers = running(&relations, "footer", &mut archive, budget)?;
+    let text = archive.required(&main)?;
+    out.title = ooxml::title(Format::Docx, &mut archive, budget)?;
+    for line in &headers {
+        out.push(BlockKind::Paragraph, None, None, line);
+    }
+    let first = out.len();
+    let images = Body::new(parts, &mut out, budget).read(&text)?;
+    if out.title.is_none() {
+        out.title = out.heading_at(first);
+    }
+    for line in &footers {
+        out.push(BlockKind::Paragraph, None, None, line);
+    }
     if out.is_empty() && images > 0 {
         return Err(ParseError::NoText {
             format: Format::Docx,
@@ -57,30 +61,56 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
             images,
         });
     }
-    if out.title.is_none() {
-        out.title = out.first_heading();
-    }
     Ok(out.finish(Format::Docx))
 }
 
-/// `dc:title` of the core properties.
-fn title(part: Option<&str>, budget: &Budget) -> Result<Option<String>, ParseError> {
-    let Some(part) = part else {
-        return Ok(None);
-    };
-    let mut xml = Xml::new(part, budget);
-    let mut text = String::new();
-    let mut inside = false;
-    while let Some(token) = xml.next()? {
-        match token {
-            Token::Open(element) => inside = element.is("title"),
-            Token::Close(_) => inside = false,
-            Token::Text(t) if inside => text.push_str(&t),
-            Token::Text(_) => {}
+fn charts(
+    relations: &Relations,
+    archive: &mut Archive<'_>,
+    budget: &Budget,
+) -> Result<HashMap<String, Chart>, ParseError> {
+    let mut charts = HashMap::new();
+    for (id, name) in relations.with_ids("chart") {
+        if let Some(part) = archive.text(name)? {
+            charts.insert(id.to_owned(), Chart::read(&part, Format::Docx, budget)?);
         }
     }
-    let text = text.trim();
-    Ok((!text.is_empty()).then(|| text.to_owned()))
+    Ok(charts)
+}
+
+/// Lines of the running headers or footers, each once; a page number alone is none.
+fn running(
+    relations: &Relations,
+    kind: &str,
+    archive: &mut Archive<'_>,
+    budget: &Budget,
+) -> Result<Vec<String>, ParseError> {
+    let mut lines: Vec<String> = Vec::new();
+    for name in relations.all(kind) {
+        let Some(part) = archive.text(name)? else {
+            continue;
+        };
+        let mut out = DocumentBuilder::new();
+        Body::new(Parts::default(), &mut out, budget).read(&part)?;
+        let document = out.finish(Format::Docx);
+        for block in &document.blocks {
+            let line = document.block_text(block);
+            if says_something(line) && lines.iter().all(|l| l != line) {
+                lines.push(line.to_owned());
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether a running line holds a word, that of a page number aside.
+fn says_something(line: &str) -> bool {
+    const COUNTING: [&str; 9] = [
+        "page", "pages", "of", "seite", "von", "página", "pagina", "sur", "folio",
+    ];
+    line.split(|c: char| !c.is_alphabetic())
+        .filter(|word| word.chars().nth(1).is_some())
+        .any(|word| !COUNTING.contains(&word.to_lowercase().as_str()))
 }
 
 #[cfg(test)]

@@ -3,18 +3,11 @@
 use std::collections::HashMap;
 
 use super::body::{is_left_out, symbol};
-use super::xml::{Token, Xml};
 use crate::ParseError;
 use crate::inline::Inline;
 use crate::limits::Budget;
 use crate::numeral;
-
-/// The notes of a document.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub(super) footnotes: Numbered,
-    pub(super) endnotes: Numbered,
-}
+use crate::xml::{Token, Xml};
 
 /// Notes of one kind.
 #[derive(Debug, Default)]
@@ -47,7 +40,7 @@ pub(super) fn read(
     let mut text = Inline::default();
     let mut in_text = false;
     let mut skipped = 0;
-    let mut xml = Xml::new(part, budget);
+    let mut xml = Xml::new(part, crate::Format::Docx, budget);
     while let Some(token) = xml.next()? {
         match token {
             Token::Open(_) if skipped > 0 => skipped += 1,

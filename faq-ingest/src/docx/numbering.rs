@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::xml::{Element, Token, Xml};
 use crate::ParseError;
 use crate::limits::Budget;
 use crate::numeral;
+use crate::xml::{Element, Token, Xml};
 
 /// Levels of a list, by the format's own limit.
 const LEVELS: usize = 9;
@@ -111,7 +111,7 @@ impl Numbering {
         let mut list: Option<(u32, List)> = None;
         let mut level: Option<(usize, Level)> = None;
         let mut overridden = 0;
-        let mut xml = Xml::new(part, budget);
+        let mut xml = Xml::new(part, crate::Format::Docx, budget);
         while let Some(token) = xml.next()? {
             match token {
                 Token::Open(e) => match e.name() {

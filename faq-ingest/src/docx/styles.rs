@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::xml::{Token, Xml};
 use crate::ParseError;
 use crate::limits::Budget;
+use crate::xml::{Token, Xml};
 
 /// What a paragraph is by its style.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Styles {
         let mut raw: HashMap<String, Raw> = HashMap::new();
         let mut default = None;
         let mut open: Option<(String, Raw)> = None;
-        let mut xml = Xml::new(part, budget);
+        let mut xml = Xml::new(part, crate::Format::Docx, budget);
         while let Some(token) = xml.next()? {
             match token {
                 Token::Open(e) if e.is("style") => {

@@ -145,10 +145,45 @@ fn rows_keep_their_header_through_merged_cells() {
     );
     assert_eq!(
         read(&body).text,
-        "Plan | Term | Price\n\
-         Plan: Basic | Term: month | Price: 5\n\
-         Plan: Basic | Term / Price: on request\n\
-         Plan: Pro | Term: in side | Price: 9"
+        "Plan | Term | Price\n--- | --- | ---\n\
+         Basic | month | 5\n\
+         Basic | on request\n\
+         Pro | in side | 9"
+    );
+}
+
+#[test]
+fn equations_stand_on_one_line() {
+    let run = |text: &str| format!("<m:r><m:t>{text}</m:t></m:r>");
+    let power = format!(
+        "<m:sSup><m:sSupPr/><m:e>{}</m:e><m:sup>{}</m:sup></m:sSup>",
+        run("b"),
+        run("2")
+    );
+    let root = format!(
+        "<m:rad><m:radPr><m:degHide m:val='1'/></m:radPr><m:deg/><m:e>{power}{}</m:e></m:rad>",
+        run("-4ac")
+    );
+    let fraction = format!(
+        "<m:f><m:num>{}{root}</m:num><m:den>{}</m:den></m:f>",
+        run("-b±"),
+        run("2a")
+    );
+    let sum = format!(
+        "<m:nary><m:naryPr><m:chr m:val='∑'/></m:naryPr><m:sub>{}</m:sub><m:sup>{}</m:sup><m:e>\
+         <m:d><m:dPr><m:begChr m:val='['/><m:endChr m:val=']'/></m:dPr><m:e>{}</m:e></m:d></m:e></m:nary>",
+        run("k=0"),
+        run("n"),
+        run("k")
+    );
+    let body = format!(
+        "<w:p><w:r><w:t>So </w:t></w:r><m:oMath>{}{fraction}</m:oMath>\
+         <w:r><w:t>, and </w:t></w:r><m:oMathPara><m:oMath>{sum}</m:oMath></m:oMathPara></w:p>",
+        run("x=")
+    );
+    assert_eq!(
+        read(&body).text,
+        "So x=(-b±√(b^2-4ac))/(2a), and ∑_(k=0)^n [k]"
     );
 }
 

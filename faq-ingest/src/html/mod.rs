@@ -20,6 +20,8 @@ use read::{Reader, Scope};
 
 /// How much is given to the parser between two looks at the limits, in bytes.
 const SLICE: usize = 4096;
+/// Content of fewer bytes may not be the page's content.
+const LEAST_CONTENT: usize = 100;
 
 pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseError> {
     let decoded = encoding::decode(bytes, declared_encoding(bytes));
@@ -34,6 +36,25 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
     Ok(out.finish(Format::Html))
 }
 
+/// Reads a page that is one of several of a document, all that it shows.
+pub(crate) fn read_page(
+    bytes: &[u8],
+    out: &mut DocumentBuilder,
+    budget: &Budget,
+) -> Result<(), ParseError> {
+    let text = encoding::decode(bytes, declared_encoding(bytes)).text;
+    read_fragment(&text, out, budget)
+}
+
+/// Reads a page in memory, what frames its content left out.
+pub(crate) fn read_content(
+    markup: &str,
+    out: &mut DocumentBuilder,
+    budget: &Budget,
+) -> Result<(), ParseError> {
+    read(&tree(markup, budget)?, out, budget)
+}
+
 /// Reads a piece of HTML that stands inside another document.
 pub(crate) fn read_fragment(
     markup: &str,
@@ -46,11 +67,17 @@ pub(crate) fn read_fragment(
 
 fn read(tree: &Tree, out: &mut DocumentBuilder, budget: &Budget) -> Result<(), ParseError> {
     let (top, scope) = element::content(tree, budget)?;
-    Reader::new(tree, scope, out, budget).read(top)?;
-    if out.is_empty() {
-        // All of the page is what looks like navigation: better that than nothing.
-        Reader::new(tree, Scope::Everything, out, budget).read(ROOT)?;
+    let mut content = DocumentBuilder::new();
+    Reader::new(tree, scope, &mut content, budget).read(top)?;
+    if content.text_len() < LEAST_CONTENT {
+        // Nearly all of the page is what looks like navigation: better that than nothing.
+        let mut whole = DocumentBuilder::new();
+        Reader::new(tree, Scope::Everything, &mut whole, budget).read(ROOT)?;
+        if whole.text_len() > content.text_len() * 3 {
+            content = whole;
+        }
     }
+    out.append(content);
     Ok(())
 }
 

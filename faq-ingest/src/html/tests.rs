@@ -65,8 +65,8 @@ fn lists_tables_and_code() {
             (BlockKind::ListItem, "- deep"),
             (BlockKind::ListItem, "Term"),
             (BlockKind::ListItem, "Meaning"),
-            (BlockKind::TableRow, "Name | Age"),
-            (BlockKind::TableRow, "Name: Ada | Age: 36 37"),
+            (BlockKind::TableHeader, "Name | Age\n--- | ---"),
+            (BlockKind::TableRow, "Ada | 36 37"),
             (BlockKind::Code, " a\n  b\nc"),
             (BlockKind::Paragraph, "end a cat"),
         ]

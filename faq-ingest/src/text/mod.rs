@@ -29,8 +29,18 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
     let decoded = encoding::decode(bytes, None);
     let mut out = DocumentBuilder::new();
     decoded.warn(&mut out);
+    read(&decoded.text, &mut out, budget)?;
+    Ok(out.finish(Format::Text))
+}
+
+/// Reads text that stands inside another document.
+pub(crate) fn read(
+    text: &str,
+    out: &mut DocumentBuilder,
+    budget: &Budget,
+) -> Result<(), ParseError> {
     let mut groups: Vec<Vec<Line<'_>>> = vec![Vec::new()];
-    for (number, raw) in decoded.text.split('\n').enumerate() {
+    for (number, raw) in text.split('\n').enumerate() {
         budget.tick()?;
         if number >= MOST_LINES {
             let (value, allowed) = (number as u64 + 1, MOST_LINES as u64);
@@ -56,10 +66,9 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         code: String::new(),
         tables: TableWriter::default(),
         budget,
-        out: &mut out,
+        out,
     }
-    .read()?;
-    Ok(out.finish(Format::Text))
+    .read()
 }
 
 /// The usual indent of the text's paragraphs.

@@ -52,6 +52,41 @@ fn docx() {
 }
 
 #[test]
+fn pptx() {
+    insta::assert_snapshot!(read("a.pptx", &fixture::office::pptx()));
+}
+
+#[test]
+fn xlsx() {
+    insta::assert_snapshot!(read("a.xlsx", &fixture::office::xlsx()));
+}
+
+#[test]
+fn odt() {
+    insta::assert_snapshot!(read("a.odt", &fixture::office::odt()));
+}
+
+#[test]
+fn epub() {
+    insta::assert_snapshot!(read("a.epub", &fixture::office::epub()));
+}
+
+#[test]
+fn rtf() {
+    insta::assert_snapshot!(read("a.rtf", fixture::RTF));
+}
+
+#[test]
+fn eml() {
+    insta::assert_snapshot!(read("a.eml", fixture::EML));
+}
+
+#[test]
+fn csv() {
+    insta::assert_snapshot!(read("a.csv", fixture::CSV.as_bytes()));
+}
+
+#[test]
 fn encodings_give_one_text() {
     let plain = read("a.txt", fixture::TEXT.as_bytes());
     for (name, bytes) in fixture::all() {

@@ -188,7 +188,10 @@ fn bytes_that_are_no_text() {
         } else {
             b"<html><p> </p>"
         };
-        assert!(matches!(survive(markup, name), Some(ParseError::Empty)));
+        assert!(matches!(
+            survive(markup, name),
+            Some(ParseError::Blank { .. })
+        ));
     }
 }
 

@@ -13,8 +13,13 @@ pub(crate) fn assert_invariants(document: &Document) {
             "control characters in {text:?}"
         );
         if let Some(before) = index.checked_sub(1).map(|i| &document.blocks[i]) {
-            let tight = before.kind == block.kind
-                && matches!(block.kind, BlockKind::TableRow | BlockKind::ListItem);
+            let tight = match block.kind {
+                BlockKind::TableRow => {
+                    matches!(before.kind, BlockKind::TableRow | BlockKind::TableHeader)
+                }
+                BlockKind::ListItem => before.kind == BlockKind::ListItem,
+                _ => false,
+            };
             joined.push_str(if tight { "\n" } else { "\n\n" });
         }
         assert_eq!(
@@ -27,6 +32,9 @@ pub(crate) fn assert_invariants(document: &Document) {
         let has_level = matches!(block.kind, BlockKind::Heading | BlockKind::ListItem);
         assert_eq!(block.level.is_some(), has_level, "level of {block:?}");
         assert_ne!(block.level, Some(0));
+        if block.kind == BlockKind::TableHeader {
+            assert_eq!(text.lines().count(), 2, "no header: {text:?}");
+        }
         if matches!(block.kind, BlockKind::TableRow) {
             assert!(!text.contains('\n'), "a row of several lines: {text:?}");
         }

@@ -10,6 +10,7 @@ mod corpus;
 mod fixture;
 mod golden;
 mod hostile;
+mod hostile_formats;
 mod invariants;
 mod parser;
 mod pdf;

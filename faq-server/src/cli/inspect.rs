@@ -241,6 +241,7 @@ fn kind(kind: BlockKind, level: Option<u8>) -> String {
         BlockKind::Heading => "heading",
         BlockKind::Paragraph => "paragraph",
         BlockKind::ListItem => "list item",
+        BlockKind::TableHeader => "table header",
         BlockKind::TableRow => "table row",
         BlockKind::Code => "code",
         _ => "other",

@@ -141,7 +141,10 @@ fn format_name(pair: &str, value: &str) -> Result<String> {
         .map(|f| f.name())
         .find(|name| name.eq_ignore_ascii_case(value))
         .map(str::to_owned)
-        .ok_or_else(|| wrong(pair, "the formats are pdf, docx, html, markdown and text"))
+        .ok_or_else(|| {
+            let names: Vec<&str> = Format::ALL.iter().map(|f| f.name()).collect();
+            wrong(pair, &format!("the formats are {}", names.join(", ")))
+        })
 }
 
 fn wrong(pair: &str, why: &str) -> CliError {
@@ -182,7 +185,7 @@ mod tests {
         for (pair, says) in [
             ("tag", "key=value"),
             ("colour=red", "the keys are"),
-            ("format=odt", "the formats are"),
+            ("format=ods", "the formats are"),
             ("from=yesterday", "2024-05-31"),
             ("document=x.pdf", "faq list"),
         ] {

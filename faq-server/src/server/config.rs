@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use faq_auth::PasswordParams;
+use faq_core::Format;
 
 use crate::settings::{self, Level};
 
@@ -193,15 +194,12 @@ impl Reader<'_> {
     }
 }
 
-/// File types that are taken where nothing else is said.
-const TYPES: [&str; 6] = [
-    "application/pdf",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "text/plain",
-    "text/markdown",
-    "text/html",
-    "application/xhtml+xml",
-];
+/// File types that are taken where nothing else is said: those of every format that is read.
+fn types() -> impl Iterator<Item = &'static str> {
+    Format::ALL
+        .into_iter()
+        .flat_map(|format| format.media_types().iter().copied())
+}
 
 impl Config {
     /// The settings of a server over `data_dir`.
@@ -464,24 +462,22 @@ impl Reader<'_> {
     fn types(&mut self) -> Vec<String> {
         let given = self.list("ALLOWED_FILE_TYPES");
         if given.is_empty() {
-            return TYPES.map(str::to_owned).to_vec();
+            return types().map(str::to_owned).collect();
         }
-        given
-            .into_iter()
-            .filter_map(|item| {
-                if let Some(known) = content_type_of(&item) {
-                    Some(known.to_owned())
-                } else {
-                    self.wrong(
-                        "ALLOWED_FILE_TYPES",
-                        format_args!(
-                            "names {item}, which cannot be read; use pdf, docx, txt, md, html"
-                        ),
-                    );
-                    None
-                }
-            })
-            .collect()
+        let mut types = Vec::new();
+        for item in given {
+            let known = content_types_of(&item);
+            if known.is_empty() {
+                let usual: Vec<&str> = Format::ALL.iter().map(|f| f.extensions()[0]).collect();
+                let usual = usual.join(", ");
+                self.wrong(
+                    "ALLOWED_FILE_TYPES",
+                    format_args!("names {item}, which cannot be read; use {usual}"),
+                );
+            }
+            types.extend(known.into_iter().map(str::to_owned));
+        }
+        types
     }
 
     fn storage(&mut self, data_dir: &Path, endpoint: Option<String>) -> StorageConfig {
@@ -535,21 +531,15 @@ impl Reader<'_> {
     }
 }
 
-/// The content type that a name in ALLOWED_FILE_TYPES stands for.
-fn content_type_of(name: &str) -> Option<&'static str> {
+/// The content types that a name in ALLOWED_FILE_TYPES stands for; none for one that is unknown.
+fn content_types_of(name: &str) -> Vec<&'static str> {
     let name = name.to_ascii_lowercase();
-    if let Some(known) = TYPES.iter().find(|t| **t == name) {
-        return Some(known);
+    if let Some(known) = types().find(|known| *known == name) {
+        return vec![known];
     }
-    Some(match name.trim_start_matches('.') {
-        "pdf" => TYPES[0],
-        "docx" => TYPES[1],
-        "txt" | "text" => TYPES[2],
-        "md" | "markdown" => TYPES[3],
-        "html" | "htm" => TYPES[4],
-        "xhtml" => TYPES[5],
-        _ => return None,
-    })
+    Format::from_extension(name.trim_start_matches('.'))
+        .map(|format| format.media_types().to_vec())
+        .unwrap_or_default()
 }
 
 /// Keys lie beside the data folder, so that a copy of the data holds none.

@@ -23,6 +23,14 @@ const TYPES = {
     html: 'text/html',
     htm: 'text/html',
     xhtml: 'application/xhtml+xml',
+    pptx: 'application/vnd.openxmlformats-officedocument.presentationml.presentation',
+    xlsx: 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet',
+    odt: 'application/vnd.oasis.opendocument.text',
+    epub: 'application/epub+zip',
+    rtf: 'application/rtf',
+    csv: 'text/csv',
+    tsv: 'text/tab-separated-values',
+    eml: 'message/rfc822',
 };
 
 const extension = (name) => (/\.([^.]+)$/.exec(name)?.[1] ?? '').toLowerCase();

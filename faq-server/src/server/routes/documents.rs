@@ -135,7 +135,7 @@ pub(crate) struct Content {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BlockView {
-    /// `heading`, `paragraph`, `list_item`, `table_row` or `code`.
+    /// `heading`, `paragraph`, `list_item`, `table_header`, `table_row` or `code`.
     #[schema(value_type = String)]
     kind: faq_core::BlockKind,
     /// Of a heading, from 1.

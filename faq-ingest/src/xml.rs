@@ -1,7 +1,7 @@
 //! XML tokens of a part, by local names, within limits.
 //!
-//! A document type declaration is refused: Office writes none, and entities are what bombs
-//! are made of.
+//! A document type declaration is refused: office programs write none, and entities are what
+//! bombs are made of. Entities of the document's own are never expanded.
 
 use std::borrow::Cow;
 
@@ -12,15 +12,17 @@ use crate::limits::Budget;
 use crate::{Format, ParseError};
 
 /// Reads tokens in document order.
-pub(super) struct Xml<'x> {
+pub(crate) struct Xml<'x> {
     reader: Reader<&'x [u8]>,
     depth: usize,
+    format: Format,
+    lenient: bool,
     budget: &'x Budget,
 }
 
 /// One token; an empty element is an opening and a closing one.
 #[derive(Debug)]
-pub(super) enum Token<'x> {
+pub(crate) enum Token<'x> {
     Open(Element<'x>),
     Close(String),
     Text(Cow<'x, str>),
@@ -28,22 +30,27 @@ pub(super) enum Token<'x> {
 
 /// A start tag.
 #[derive(Debug)]
-pub(super) struct Element<'x> {
+pub(crate) struct Element<'x> {
     tag: BytesStart<'x>,
 }
 
 impl Element<'_> {
     /// Its name without prefix.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         local(self.tag.name().into_inner())
     }
 
-    pub(super) fn is(&self, name: &str) -> bool {
+    /// Its name as it is written, prefix included.
+    pub(crate) fn qualified_name(&self) -> &str {
+        self.tag.name().into_inner()
+    }
+
+    pub(crate) fn is(&self, name: &str) -> bool {
         self.name() == name
     }
 
     /// The value of the attribute with this local name.
-    pub(super) fn attribute(&self, name: &str) -> Option<String> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
         let mut attributes = self.tag.attributes();
         attributes.with_checks(false);
         attributes
@@ -55,19 +62,30 @@ impl Element<'_> {
             })
     }
 
+    /// The value of the attribute with this name, prefix included.
+    pub(crate) fn qualified(&self, name: &str) -> Option<String> {
+        let mut attributes = self.tag.attributes();
+        attributes.with_checks(false);
+        attributes
+            .flatten()
+            .find(|a| a.key.into_inner() == name)
+            .map(|a| a.value.into_owned())
+    }
+
     /// The value of `w:val`.
-    pub(super) fn val(&self) -> Option<String> {
+    pub(crate) fn val(&self) -> Option<String> {
         self.attribute("val")
     }
 
     /// Whether an on/off property is on.
-    pub(super) fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         !matches!(self.val().as_deref(), Some("0" | "false" | "off" | "none"))
     }
 }
 
 impl<'x> Xml<'x> {
-    pub(super) fn new(text: &'x str, budget: &'x Budget) -> Self {
+    /// `format` is named where the text is damaged.
+    pub(crate) fn new(text: &'x str, format: Format, budget: &'x Budget) -> Self {
         let mut reader = Reader::from_str(text);
         let config = reader.config_mut();
         config.expand_empty_elements = true;
@@ -75,17 +93,27 @@ impl<'x> Xml<'x> {
         Self {
             reader,
             depth: 0,
+            format,
+            lenient: false,
             budget,
         }
     }
 
+    /// As [`Xml::new`]; a document type declaration is passed over.
+    pub(crate) fn lenient(text: &'x str, format: Format, budget: &'x Budget) -> Self {
+        Self {
+            lenient: true,
+            ..Self::new(text, format, budget)
+        }
+    }
+
     /// The next token, or `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Token<'x>>, ParseError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Token<'x>>, ParseError> {
         loop {
             self.budget.tick()?;
             let event = self.reader.read_event().map_err(|error| {
                 let at = self.reader.error_position();
-                ParseError::damaged(Format::Docx, format!("XML at byte {at}: {error}"))
+                ParseError::damaged(self.format, format!("XML at byte {at}: {error}"))
             })?;
             return Ok(Some(match event {
                 Event::Start(tag) => {
@@ -109,20 +137,24 @@ impl<'x> Xml<'x> {
                         None => continue,
                     }
                 }
-                Event::DocType(_) => {
+                Event::DocType(_) if !self.lenient => {
                     return Err(ParseError::damaged(
-                        Format::Docx,
-                        "it holds a document type declaration, which no word processor writes",
+                        self.format,
+                        "it holds a document type declaration, which no office program writes",
                     ));
                 }
                 Event::Eof if self.depth > 0 => {
                     return Err(ParseError::damaged(
-                        Format::Docx,
+                        self.format,
                         "a part ends in the middle of an element",
                     ));
                 }
                 Event::Eof => return Ok(None),
-                Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => continue,
+                Event::Empty(_)
+                | Event::Comment(_)
+                | Event::Decl(_)
+                | Event::PI(_)
+                | Event::DocType(_) => continue,
             }));
         }
     }
@@ -130,4 +162,27 @@ impl<'x> Xml<'x> {
 
 fn local(name: &str) -> &str {
     name.rsplit(':').next().unwrap_or(name)
+}
+
+/// The text of the first element with this local name, trimmed; `None` where it is blank.
+pub(crate) fn text_of(
+    name: &str,
+    part: &str,
+    format: Format,
+    budget: &Budget,
+) -> Result<Option<String>, ParseError> {
+    let mut xml = Xml::new(part, format, budget);
+    let mut text = String::new();
+    let mut inside = false;
+    while let Some(token) = xml.next()? {
+        match token {
+            Token::Open(element) => inside = element.is(name),
+            Token::Close(closed) if inside && closed == name => break,
+            Token::Close(_) => inside = false,
+            Token::Text(t) if inside => text.push_str(&t),
+            Token::Text(_) => {}
+        }
+    }
+    let text = crate::inline::one_line(&text);
+    Ok((!text.is_empty()).then_some(text))
 }
