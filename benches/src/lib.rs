@@ -3,7 +3,7 @@
 //!
 //! [`beir`] reads the data, [`retrieve`] asks the engine, [`trec`] reads and writes runs,
 //! [`metrics`] scores them as `trec_eval` does, [`report`] shows the result. [`answers`] counts
-//! how often an answer is right, wrong, or withheld.
+//! how often an answer is right, wrong, or withheld; [`chunks`] compares sizes of chunks.
 //!
 //! ```
 //! use faq_bench::{metrics, trec};
@@ -18,6 +18,7 @@
 
 pub mod answers;
 pub mod beir;
+pub mod chunks;
 mod error;
 pub mod metrics;
 pub mod report;
