@@ -86,7 +86,7 @@ fn every_archive_is_unpacked_within_the_limit() {
                     decompressed_bytes: 1 << 20,
                     ..Limits::default()
                 },
-                cancel: None,
+                ..ParseOptions::default()
             };
             match parse(&bomb, name, &options) {
                 // A part that is not read is not unpacked.
@@ -339,7 +339,7 @@ fn tables_that_break_their_rules() {
             blocks: 100,
             ..Limits::default()
         },
-        cancel: None,
+        ..ParseOptions::default()
     };
     let rows = "a,b\n".repeat(200);
     assert!(matches!(

@@ -159,7 +159,9 @@ impl Common {
     fn existing(&self) -> Result<Collection> {
         let collection = self.engine(None)?.existing_collection(&self.collection)?;
         if let Some(why) = collection.read_only() {
-            output::note(format_args!("note: the collection is open for reading alone, since {why}"));
+            output::note(format_args!(
+                "note: the collection is open for reading alone, since {why}"
+            ));
         }
         Ok(collection)
     }

@@ -108,13 +108,9 @@ impl Filters {
 /// The name that a format has among documents, by any name that it has elsewhere.
 fn format(name: &str) -> Result<String, ApiError> {
     let name = name.trim_start_matches('.').to_ascii_lowercase();
-    let full = match name.as_str() {
-        "md" => "markdown",
-        "txt" => "text",
-        "htm" => "html",
-        other => other,
-    };
-    let known = faq_core::Format::ALL.into_iter().find(|f| f.name() == full);
+    let known = faq_core::Format::ALL
+        .into_iter()
+        .find(|format| format.name() == name || format.extensions().contains(&name.as_str()));
     known.map(|format| format.name().to_owned()).ok_or_else(|| {
         let names: Vec<_> = faq_core::Format::ALL.iter().map(|f| f.name()).collect();
         ApiError::invalid_field(
