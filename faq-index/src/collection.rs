@@ -244,6 +244,17 @@ impl fmt::Debug for Collection {
 }
 
 impl Collection {
+    /// Lets go of what only writes need, a thread and up to 32 MB, where no write is going on. The
+    /// next write takes it again.
+    pub fn rest(&self) {
+        let Ok(mut writer) = self.inner.writer.try_lock() else {
+            return;
+        };
+        if let Err(error) = writer.keyword.rest() {
+            tracing::warn!(%error, "a merge of the keyword index failed");
+        }
+    }
+
     /// Whether there are other handles on this open collection. Dropping the only one closes it.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.inner) > 1

@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("faq-auth", &[]),
     ("faq-core", &["faq-ingest", "faq-index"]),
     ("faq-server", &["faq-core", "faq-auth"]),
-    ("faq-bench", &["faq-core"]),
+    ("faq-bench", &["faq-core", "faq-ingest"]),
     ("faq", &[]),
 ];
 

@@ -458,6 +458,14 @@ impl KeywordIndex {
         }
     }
 
+    /// Lets go of the thread and the memory that changes take. Everything is committed between
+    /// two writes; the next opens them again.
+    pub(crate) fn rest(&mut self) -> tantivy::Result<()> {
+        self.writer
+            .take()
+            .map_or(Ok(()), IndexWriter::wait_merging_threads)
+    }
+
     fn open_writer(&mut self) -> tantivy::Result<&mut IndexWriter> {
         match &mut self.writer {
             Some(writer) => Ok(writer),
@@ -470,7 +478,7 @@ impl Drop for KeywordIndex {
     /// Waits for merges under way: they write into the folder, which is no longer ours once the
     /// collection's lock is released.
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.writer.take().map(IndexWriter::wait_merging_threads) {
+        if let Err(error) = self.rest() {
             tracing::warn!(%error, "a merge of the keyword index failed at closing");
         }
     }

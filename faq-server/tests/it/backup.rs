@@ -242,7 +242,17 @@ fn a_backup_of_a_running_server_comes_back_under_its_key_alone() {
     );
     server.processed(&owner, &kept);
     let question = "How many days of annual leave does an employee have?";
-    let before = server.ask(&owner, question);
+    // How rare a word is depends on what else was there by then.
+    let ask = |server: &Served, owner: &_| {
+        let mut answer = server.ask(owner, question);
+        for source in answer["sources"].as_array_mut().unwrap() {
+            for name in ["keyword_score", "score"] {
+                source.as_object_mut().unwrap().remove(name);
+            }
+        }
+        answer
+    };
+    let before = ask(&server, &owner);
     assert_eq!(before["abstained"], false, "{before}");
 
     // Uploads go on while the backup is made.
@@ -296,7 +306,7 @@ fn a_backup_of_a_running_server_comes_back_under_its_key_alone() {
     let server = Served::start(&world, "back");
     server.log_in(&mut owner);
     same_state(&server, &owner);
-    assert_eq!(server.ask(&owner, question), before);
+    assert_eq!(ask(&server, &owner), before);
     server.stop();
     assert_eq!(std::fs::read(world.path("a.backup")).unwrap(), whole);
 }
