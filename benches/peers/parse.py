@@ -134,11 +134,11 @@ def memory(target, files):
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/joined.pdf"
         joined, size = library.open(), 0
-        while size < limit * 0.94:
+        while size < limit * 0.96:
             before = size
             for file in files:
                 # Kept as streams of their own each time, as documents of strangers are.
-                if size + os.path.getsize(file) > limit * 0.97:
+                if size + os.path.getsize(file) > limit * 0.985:
                     continue
                 try:
                     with library.open(file) as part:

@@ -34,7 +34,7 @@ pub(super) fn build(
     let count = pages.len();
     let mut mains: Vec<Vec<Fragment>> = pages
         .iter_mut()
-        .map(|p| std::mem::take(&mut p.main))
+        .map(|p| std::mem::take(&mut p.main).unpack())
         .collect();
     let heights: Vec<f32> = pages.iter().map(|p| p.height).collect();
     furniture::remove(&mut mains, &heights, budget)?;

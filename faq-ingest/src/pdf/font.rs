@@ -1,6 +1,8 @@
 //! Fonts: bytes of a shown string into codes, each with its text and its width.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
 use lopdf::{Dictionary, Object};
@@ -11,6 +13,9 @@ use super::font_file;
 use super::objects::Source;
 use super::widths::Widths;
 use crate::ParseError;
+
+/// Codes of one font that are remembered.
+const MAX_SEEN: usize = 0x1_0000;
 
 /// How a font looks, as far as headings and code are told by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +40,39 @@ struct Composite {
     charset: Option<Charset>,
     /// Text by CID, from the embedded font program.
     texts: HashMap<u32, char>,
+    seen: RefCell<Seen>,
+}
+
+/// Codes that were shown before: a page looks each up a hundred times.
+#[derive(Default)]
+struct Seen {
+    text: String,
+    /// Where the text of a code stands in `text`, and its width.
+    codes: HashMap<(u8, u32), (usize, usize, f32), BuildHasherDefault<CodeHasher>>,
+}
+
+/// Spreads codes of characters, of which a font has too few to be worth attacking.
+#[derive(Default)]
+struct CodeHasher(u64);
+
+impl Hasher for CodeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &b in bytes {
+            self.write_u32(u32::from(b));
+        }
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.write_u32(u32::from(n));
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.0 = (self.0.rotate_left(5) ^ u64::from(n)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 /// Character sets whose codes can be decoded without a CMap.
@@ -56,7 +94,7 @@ pub(super) struct Font {
 
 /// One code of a shown string.
 pub(super) struct Shown<'f> {
-    pub(super) text: std::borrow::Cow<'f, str>,
+    pub(super) text: &'f str,
     /// Advance in text space at size 1.
     pub(super) width: f32,
     /// Whether word spacing applies: the one-byte code 32.
@@ -197,6 +235,7 @@ impl Font {
                 to_unicode,
                 charset,
                 texts,
+                seen: RefCell::default(),
             })),
             style: style(source, descriptor, name, &widths),
             widths,
@@ -215,7 +254,7 @@ impl Font {
             Codes::Simple(table) => {
                 for &b in bytes {
                     f(Shown {
-                        text: table[usize::from(b)].as_str().into(),
+                        text: table[usize::from(b)].as_str(),
                         width: self.widths.of(u32::from(b)) * self.width_scale,
                         word_space: b == 32,
                     })?;
@@ -228,12 +267,27 @@ impl Font {
                     let len = usize::from(code.0.max(1)).min(rest.len());
                     let (now, after) = rest.split_at(len);
                     rest = after;
-                    let cid = composite.cmap.cid(code).unwrap_or(code.1);
+                    let mut seen = composite.seen.borrow_mut();
+                    let known = seen.codes.get(&code).copied();
+                    let full = known.is_none() && seen.codes.len() >= MAX_SEEN;
+                    let (start, end, width) = known.unwrap_or_else(|| {
+                        let cid = composite.cmap.cid(code).unwrap_or(code.1);
+                        let start = seen.text.len();
+                        seen.text.push_str(&composite.text(code, cid, now));
+                        let found = (start, seen.text.len(), self.widths.of(cid));
+                        if !full {
+                            seen.codes.insert(code, found);
+                        }
+                        found
+                    });
                     f(Shown {
-                        text: composite.text(code, cid, now).into(),
-                        width: self.widths.of(cid) * self.width_scale,
+                        text: &seen.text[start..end],
+                        width: width * self.width_scale,
                         word_space: code == (1, 32),
                     })?;
+                    if full {
+                        seen.text.truncate(start);
+                    }
                 }
             }
         }

@@ -471,7 +471,7 @@ impl<'a> Interpreter<'_, 'a> {
                     glyph.role = role;
                     glyph.start = out.text.len() as u32;
                     glyph.len = shown.text.len() as u32;
-                    out.text.push_str(&shown.text);
+                    out.text.push_str(shown.text);
                     out.glyphs.push(glyph);
                 }
             }

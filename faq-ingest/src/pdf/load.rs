@@ -1,6 +1,6 @@
 //! Opening a file with the object library, and what is tried where that fails.
 
-use lopdf::{Document, LoadOptions};
+use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId};
 
 use super::objects::parse_error;
 use crate::limits::Budget;
@@ -13,11 +13,29 @@ const OBJECT_STREAM_BYTES: usize = 64 * 1024 * 1024;
 /// Number of the catalog that a file without one is given.
 const RESCUE_CATALOG: u32 = 999_983;
 
+/// What of a document is kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// What text is read from.
+    Text,
+    /// That, and the images.
+    Images,
+    Everything,
+}
+
 /// Opens a document, decrypted where the empty password does it.
-pub(super) fn load(bytes: &[u8], budget: &Budget) -> Result<Document, ParseError> {
+pub(super) fn load(bytes: &[u8], keep: Keep, budget: &Budget) -> Result<Document, ParseError> {
     budget.check_file(bytes.len() as u64)?;
     budget.check_clock()?;
-    let document = match Document::load_mem_with_options(bytes, options(budget, false)) {
+    let options_of = LoadOptions {
+        filter: match keep {
+            Keep::Text => Some(without_images),
+            Keep::Images => Some(without_links),
+            Keep::Everything => None,
+        },
+        ..options(budget, false)
+    };
+    let document = match Document::load_mem_with_options(bytes, options_of) {
         Ok(document) => document,
         Err(error) => match parse_error(error, budget) {
             error @ ParseError::Damaged { .. } => rescue(bytes, budget).ok_or(error)?,
@@ -48,6 +66,35 @@ fn options(budget: &Budget, scan: bool) -> LoadOptions {
         force_reconstruct: scan,
         ..LoadOptions::default()
     }
+}
+
+fn without_images(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
+    if let Object::Stream(stream) = object
+        && named(&stream.dict, b"Subtype", &[b"Image"])
+    {
+        // An empty stream would be looked for again.
+        stream.content = vec![0];
+    }
+    without_links(id, object)
+}
+
+/// Links and the structure tree, which tagged and linked documents have more of than of text.
+fn without_links(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
+    match object {
+        Object::Dictionary(dict)
+            if named(dict, b"Subtype", &[b"Link"]) || named(dict, b"Type", &[b"StructElem"]) =>
+        {
+            None
+        }
+        // The library keeps a stream where it is, and only asks whether it is wanted.
+        Object::Stream(_) => Some((id, Object::Null)),
+        other => Some((id, other.clone())),
+    }
+}
+
+fn named(dict: &Dictionary, key: &[u8], names: &[&[u8]]) -> bool {
+    let found = dict.get(key).and_then(Object::as_name);
+    found.is_ok_and(|name| names.contains(&name))
 }
 
 /// A file cut off before its catalog still holds pages. With a header and an empty catalog

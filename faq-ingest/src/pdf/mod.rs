@@ -36,6 +36,7 @@ mod words;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use load::Keep;
 use objects::Source;
 pub use ocr::{ImageEncoding, OcrEngine, PageImage, PixelColor};
 
@@ -96,9 +97,16 @@ impl Parser for PdfParser {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(ParseError::Empty);
         }
-        let document = load::load(bytes, budget)?;
-        if let Some(read) = self.read(document, budget)? {
-            return Ok(read);
+        let text = if self.ocr.is_some() {
+            Keep::Images
+        } else {
+            Keep::Text
+        };
+        for keep in [text, Keep::Everything] {
+            let document = load::load(bytes, keep, budget)?;
+            if let Some(read) = self.read(document, budget)? {
+                return Ok(read);
+            }
         }
         // The tables may lead to an old or an empty page tree; the objects may still be there.
         let scanned = load::load_by_scan(bytes, budget).ok_or_else(no_pages)?;

@@ -22,7 +22,7 @@ const STEP: usize = 2;
 #[derive(Default)]
 pub(super) struct PageText {
     /// Text in the page's main direction.
-    pub(super) main: Vec<Fragment>,
+    pub(super) main: Packed,
     /// Tables drawn with lines, whose rows stand in `main`.
     pub(super) tables: Vec<grid::Row>,
     /// Text in other directions: margin notes, labels of axes, stamps.
@@ -34,6 +34,46 @@ pub(super) struct PageText {
     pub(super) unmapped: usize,
     pub(super) glyphs: usize,
     pub(super) cut: bool,
+}
+
+/// Fragments at rest: their texts in one piece, since millions of small ones, made between all
+/// that a page needs only while it is read, take several times the memory that they hold.
+#[derive(Default)]
+pub(super) struct Packed {
+    text: String,
+    /// Each without its text, and the length of that.
+    fragments: Vec<(Fragment, u32)>,
+}
+
+impl Packed {
+    fn of(fragments: Vec<Fragment>) -> Self {
+        let mut text = String::with_capacity(fragments.iter().map(|f| f.text.len()).sum());
+        let mut packed = Vec::with_capacity(fragments.len());
+        for mut fragment in fragments {
+            let own = std::mem::take(&mut fragment.text);
+            text.push_str(&own);
+            packed.push((fragment, own.len() as u32));
+        }
+        Self {
+            text,
+            fragments: packed,
+        }
+    }
+
+    pub(super) fn unpack(self) -> Vec<Fragment> {
+        let mut rest = self.text.as_str();
+        self.fragments
+            .into_iter()
+            .map(|(fragment, len)| {
+                let (text, after) = rest.split_at_checked(len as usize).unwrap_or((rest, ""));
+                rest = after;
+                Fragment {
+                    text: text.to_owned(),
+                    ..fragment
+                }
+            })
+            .collect()
+    }
 }
 
 /// Reads every page. The order of the result is that of the pages, whoever read them.
@@ -129,7 +169,7 @@ fn read_page<'a>(
     let mut main = directions.next().unwrap_or_default();
     let tables = grid::extract(&mut main, &rules, source.budget)?;
     Ok(PageText {
-        main: main.fragments,
+        main: Packed::of(main.fragments),
         tables,
         aside: directions.collect(),
         height: content.height,

@@ -1,7 +1,5 @@
 //! Glyphs into words, words into fragments: pieces of one line with no wide gap in them.
 
-use std::collections::HashMap;
-
 use super::font::Style;
 use super::interpret::{Glyph, PageContent, Role};
 use super::ruling::Rules;
@@ -104,28 +102,31 @@ pub(super) fn directions(
     let artifacts = content.glyphs.iter().filter(|g| dropped(g)).count();
     // A page of artifacts only is a producer's mistake, not a page without text.
     let keep_artifacts = artifacts.saturating_mul(2) > content.glyphs.len();
-    let mut order: Vec<i16> = Vec::new();
-    let mut groups: HashMap<i16, Vec<&Glyph>> = HashMap::new();
+    let mut groups: Vec<(i16, Vec<&Glyph>)> = Vec::new();
+    let mut last = ((f32::NAN, f32::NAN), 0);
     for glyph in &content.glyphs {
         budget.tick()?;
         if !keep_artifacts && dropped(glyph) {
             continue;
         }
-        let mut degrees = degrees(glyph.dir);
-        if !groups.contains_key(&degrees) && order.len() >= MAX_DIRECTIONS {
-            degrees = order[0];
+        // Neighbours run the same way as a rule.
+        if last.0 != glyph.dir {
+            let angle = degrees(glyph.dir);
+            let known = groups.iter().position(|(a, _)| *a == angle);
+            let group = match known {
+                Some(group) => group,
+                None if groups.len() >= MAX_DIRECTIONS => 0,
+                None => {
+                    groups.push((angle, Vec::new()));
+                    groups.len() - 1
+                }
+            };
+            last = (glyph.dir, group);
         }
-        groups
-            .entry(degrees)
-            .or_insert_with(|| {
-                order.push(degrees);
-                Vec::new()
-            })
-            .push(glyph);
+        groups[last.1].1.push(glyph);
     }
     let mut out = Vec::new();
-    for degrees in order {
-        let glyphs = groups.remove(&degrees).unwrap_or_default();
+    for (degrees, glyphs) in groups {
         let runs = runs(content, &glyphs, degrees, budget)?;
         let upright = degrees == 0;
         let rules = Some(rules).filter(|r| upright && !r.vertical.is_empty());
@@ -184,11 +185,11 @@ fn runs(
 }
 
 #[derive(Default)]
-struct RunBuilder {
+struct RunBuilder<'t> {
     runs: Vec<Run>,
     word: Option<Word>,
     /// Text and place of the last glyph, to see it drawn twice.
-    last: Option<(String, f32, f32)>,
+    last: Option<(&'t str, f32, f32)>,
     /// Where the last glyph was, if it was a space.
     space: Option<(f32, f32)>,
     order: usize,
@@ -204,8 +205,8 @@ impl Word {
     }
 }
 
-impl RunBuilder {
-    fn glyph(&mut self, text: &str, (x0, x1): (f32, f32), y: f32, glyph: &Glyph, order: usize) {
+impl<'t> RunBuilder<'t> {
+    fn glyph(&mut self, text: &'t str, (x0, x1): (f32, f32), y: f32, glyph: &Glyph, order: usize) {
         let size = glyph.size;
         if text.trim().is_empty() {
             // Right-to-left text may be drawn either way, so the space's place decides.
@@ -217,7 +218,7 @@ impl RunBuilder {
             self.space = Some((middle, y));
             return;
         }
-        if let Some((last, lx, ly)) = &self.last
+        if let Some((last, lx, ly)) = self.last
             && last == text
             && (x0 - lx).abs() < (size * 0.12).min((x1 - x0) * 0.5)
             && (y - ly).abs() < size * 0.12
@@ -225,7 +226,7 @@ impl RunBuilder {
             // Drawn again in nearly the same place, to look bold.
             return;
         }
-        self.last = Some((text.to_owned(), x0, y));
+        self.last = Some((text, x0, y));
         // A right-to-left ligature's letters come in the order of speech, all else as it stands.
         let turned = super::bidi::visual(text);
         let text = turned.as_deref().unwrap_or(text);
@@ -425,10 +426,9 @@ fn fragment(words: &[Word], order: usize) -> Option<Fragment> {
     let spoken_first = if rtl { words.last() } else { words.first() };
     let first_word = spoken_first.map_or(0.0, |w| w.x1 - w.x0);
     let x1 = words.iter().map(|w| w.x1).fold(f32::MIN, f32::max);
-    let mut pieces: Vec<(String, bool)> = Vec::with_capacity(words.len());
-    for (i, word) in words.iter().enumerate() {
-        let spaced = i > 0 && {
-            let last = &words[i - 1];
+    let spaced = |i: usize| {
+        i > 0 && {
+            let (last, word) = (&words[i - 1], &words[i]);
             let gap = word.x0 - last.x1;
             last.space_right
                 || word.space_left
@@ -436,18 +436,22 @@ fn fragment(words: &[Word], order: usize) -> Option<Fragment> {
                 || super::bidi::scripts_meet(&last.text, &word.text)
                 // Pieces set one over the other are no one word.
                 || gap < last.size.max(word.size) * -0.3
-        };
-        pieces.push((word.text.clone(), spaced));
-    }
+        }
+    };
     let text = if rtl {
+        let pieces: Vec<(String, bool)> = words
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w.text.clone(), spaced(i)))
+            .collect();
         super::bidi::logical(&pieces)
     } else {
-        let mut text = String::new();
-        for (piece, spaced) in &pieces {
-            if *spaced {
+        let mut text = String::with_capacity(words.iter().map(|w| w.text.len() + 1).sum());
+        for (i, word) in words.iter().enumerate() {
+            if spaced(i) {
                 text.push(' ');
             }
-            text.push_str(piece);
+            text.push_str(&word.text);
         }
         text
     };

@@ -74,7 +74,14 @@ fn child() {
         let bad = variant(&bytes, plan, number);
         let started = Instant::now();
         let result = parse(&bad, "a.pdf", &ParseOptions::default());
-        let ms = started.elapsed().as_millis();
+        let mut spent = started.elapsed();
+        if spent > SLOW / 10 {
+            // It may have been the machine's doing.
+            let again = Instant::now();
+            parse(&bad, "a.pdf", &ParseOptions::default()).ok();
+            spent = spent.min(again.elapsed());
+        }
+        let ms = spent.as_millis();
         let what = match result {
             Ok(document) => {
                 assert_invariants(&document);
