@@ -214,7 +214,8 @@ fn edge_rows(page: usize, fragments: &[Fragment], height: f32, out: &mut Vec<Edg
             y: lead.y,
             exact,
             key,
-            apart: gap > lead.size.max(usual) * 1.7,
+            // The only row of a page is parted from nothing.
+            apart: count > 1 && gap > lead.size.max(usual) * 1.7,
             modest: lead.size <= usual * 1.15,
             members,
         });

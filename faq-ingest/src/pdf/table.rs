@@ -198,7 +198,7 @@ fn rows(run: &[Line], columns: &[Column]) -> Vec<Vec<String>> {
             .filter_map(|c| column_of(c, columns).map(|k| (k, c)))
             .collect();
         let continues = !rows.is_empty()
-            && placed.iter().all(|(k, _)| *k > 0)
+            && (placed.iter().all(|(k, _)| *k > 0) || i == 1 && two_lined_header(run))
             && pitch(run, i) < line.size * 1.45;
         if !continues {
             rows.push(vec![String::new(); columns.len()]);
@@ -212,6 +212,19 @@ fn rows(run: &[Line], columns: &[Column]) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+/// Whether the second line belongs to the first: names of columns, some in two lines, over rows
+/// of numbers.
+fn two_lined_header(run: &[Line]) -> bool {
+    let [first, second, third, ..] = run else {
+        return false;
+    };
+    let numbers = |l: &Line| l.cells.iter().filter(|c| numeric(&c.text)).count();
+    numbers(first) == 0
+        && numbers(second) == 0
+        && second.cells.len() < first.cells.len()
+        && numbers(third) * 2 > third.cells.len()
 }
 
 fn numeric(text: &str) -> bool {

@@ -393,3 +393,186 @@ fn noise_is_damage() {
     );
     assert!(matches!(parse(b" \n"), Err(ParseError::Empty)));
 }
+
+#[test]
+fn the_only_line_of_a_page_is_no_running_title() {
+    let titles = [
+        "Welcome",
+        "Our aims",
+        "What we did",
+        "Numbers",
+        "Next year",
+        "Thank you",
+    ];
+    let pages: Vec<String> = titles.iter().map(|t| at("F", 18, 72, 700, t)).collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    assert_eq!(texts(&Pdf::with_pages(&pages).parse()), titles);
+}
+
+/// A table with lines around every cell; the cells' lines stand 11 points apart.
+fn drawn_table(x: &[i32], y: &[i32], cells: &[&[&[&str]]]) -> String {
+    let mut out = String::new();
+    for at in x {
+        out += &format!("{at} {} m {at} {} l S\n", y[0], y[y.len() - 1]);
+    }
+    for at in y {
+        out += &format!("{} {at} m {} {at} l S\n", x[0], x[x.len() - 1]);
+    }
+    for (row, top) in cells.iter().zip(y) {
+        for (cell, left) in row.iter().zip(x) {
+            for (line, text) in (1..).zip(*cell) {
+                out += &at("F", 9, left + 3, top - 11 * line, text);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn cells_of_several_lines_stay_whole_between_drawn_lines() {
+    let content = drawn_table(
+        &[72, 200, 400],
+        &[700, 680, 640, 600],
+        &[
+            &[&["Case"], &["Days"]],
+            &[&["Moving to", "another town"], &["2"]],
+            &[
+                &["Wedding"],
+                &["1, and another one where the", "family lives abroad"],
+            ],
+        ],
+    ) + &lines(72, 560, &["Text below the table goes on as usual."]);
+    let document = Pdf::with_pages(&[&content]).parse();
+    assert_eq!(
+        texts(&document),
+        vec![
+            "Case | Days",
+            "Moving to another town | 2",
+            "Wedding | 1, and another one where the family lives abroad",
+            "Text below the table goes on as usual.",
+        ]
+    );
+    assert_eq!(document.blocks[1].kind, BlockKind::TableRow);
+}
+
+#[test]
+fn names_of_columns_in_two_lines_are_one_header() {
+    let mut content = String::new();
+    let rows = [
+        ("Inhibitor", "Speed", "Loss"),
+        ("in gram", "", "in percent"),
+        ("2", "1.95", "7.5"),
+        ("4", "0.02", "8.1"),
+    ];
+    for (i, (a, b, c)) in rows.iter().enumerate() {
+        for (x, text) in [(72, a), (200, b), (320, c)] {
+            if !text.is_empty() {
+                content += &at("F", 10, x, 700 - 12 * i as i32, text);
+            }
+        }
+    }
+    assert_eq!(
+        texts(&Pdf::with_pages(&[&content]).parse())[1],
+        "Inhibitor in gram: 2 | Speed: 1.95 | Loss in percent: 7.5"
+    );
+}
+
+#[test]
+fn the_outline_says_what_a_heading_is_and_how_deep() {
+    let content = at("F", 10, 72, 700, "2.1 Scope of the rules")
+        + &lines(72, 660, &["These rules hold for everybody who works here."]);
+    let mut pdf = Pdf::with_pages(&[&content]);
+    let first = pdf.objects.len() + 1;
+    pdf.add(&format!("<</Title(Rules)/First {} 0 R>>", first + 1));
+    pdf.add("<</Title(Scope of the rules)>>");
+    let root = pdf.add(&format!("<</First {first} 0 R>>"));
+    pdf.objects[0] = format!("<</Type/Catalog/Pages 2 0 R/Outlines {root} 0 R>>").into_bytes();
+    let document = pdf.parse();
+    let roles: Vec<_> = document.blocks.iter().map(|b| (b.kind, b.level)).collect();
+    assert_eq!(
+        roles,
+        vec![(BlockKind::Heading, Some(2)), (BlockKind::Paragraph, None)]
+    );
+}
+
+#[test]
+fn entries_of_a_table_of_contents_are_lines_of_their_own() {
+    let content = lines(
+        72,
+        700,
+        &[
+            "Leave . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . 4",
+            "Travel . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . 17",
+            "Expenses . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . 23",
+        ],
+    );
+    assert_eq!(
+        texts(&Pdf::with_pages(&[&content]).parse()),
+        vec!["Leave … 4", "Travel … 17", "Expenses … 23"]
+    );
+}
+
+#[test]
+fn a_field_without_appearance_shows_its_value() {
+    let mut pdf = Pdf::with_pages(&[&lines(72, 700, &["Name:"])]);
+    let page = pdf.objects.len();
+    let field = pdf.add("<</FT/Tx/V(Ada Lovelace)>>");
+    let widget = pdf.add(&format!(
+        "<</Type/Annot/Subtype/Widget/Parent {field} 0 R/Rect[150 690 300 710]>>"
+    ));
+    let hidden = pdf.add("<</Subtype/Widget/FT/Tx/V(hidden)/F 2/Rect[150 590 300 610]>>");
+    let entry = String::from_utf8(pdf.objects[page - 1].clone()).unwrap();
+    pdf.objects[page - 1] = entry
+        .replace(
+            "/MediaBox",
+            &format!("/Annots[{widget} 0 R {hidden} 0 R]/MediaBox"),
+        )
+        .into_bytes();
+    let text = pdf.parse().text;
+    assert!(
+        text.contains("Name:") && text.contains("Ada Lovelace"),
+        "{text}"
+    );
+    assert!(!text.contains("hidden"));
+}
+
+#[test]
+fn a_lone_page_keeps_its_letterhead_and_loses_its_number() {
+    let content = "/Artifact <</Type/Pagination/Subtype/Header>> BDC\n".to_owned()
+        + &at("F", 10, 72, 770, "Town Hall, Office of Works")
+        + "EMC\n"
+        + &lines(72, 700, &["Your application was granted."])
+        + &at("F", 9, 300, 30, "Page 1");
+    assert_eq!(
+        texts(&Pdf::with_pages(&[&content]).parse()),
+        vec![
+            "Town Hall, Office of Works",
+            "Your application was granted."
+        ]
+    );
+}
+
+#[test]
+fn threads_change_nothing_but_the_time() {
+    let pages: Vec<String> = (0..60usize)
+        .map(|n| {
+            let name = char::from(b'a' + (n % 26) as u8).to_string().repeat(n + 1);
+            lines(72, 700, &[&format!("{name} has a story"), "of its own"])
+                + &lines(72, 400, &[&format!("and {name} ends it here")])
+        })
+        .collect();
+    let pages: Vec<&str> = pages.iter().map(String::as_str).collect();
+    let bytes = Pdf::with_pages(&pages).bytes();
+    let read = |threads| {
+        let options = ParseOptions {
+            threads,
+            ..ParseOptions::default()
+        };
+        faq_ingest::parse(&bytes, "a.pdf", &options).unwrap()
+    };
+    let alone = read(1);
+    assert_eq!(alone.pages.len(), 60);
+    for threads in [2, 3, 64] {
+        assert_eq!(read(threads), alone);
+    }
+}
