@@ -74,11 +74,19 @@ fn merge_markers(mut line: Line) -> Line {
         };
         let marker = is_bullet(&cell.text) && (at == 1 || next.x0 - cell.x1 < cell.size * 4.0)
             || at == 1 && pair && marker_len(&cell.text).is_some();
+        // A heading's number stands apart from it, as a column of a table would.
+        let numbered = at == 1
+            && pair
+            && cell.style.bold
+            && next.style.bold
+            && next.x0 - cell.x1 < cell.size * 4.0
+            && next.text.starts_with(char::is_alphabetic)
+            && is_section_number(&cell.text);
         let leader = cell.text.ends_with("...")
             || cell.text.ends_with(". .")
             || next.text.starts_with("...")
             || next.text.starts_with(". .");
-        if (marker || leader) && cell.row.is_none() && next.row.is_none() {
+        if (marker || numbered || leader) && cell.row.is_none() && next.row.is_none() {
             cell.text.push(' ');
             cell.text.push_str(&next.text);
             cell.chars += next.chars + 1;
@@ -126,6 +134,15 @@ pub(super) fn is_bullet(text: &str) -> bool {
             | '♦'
             | '▸'
     )
+}
+
+/// Whether a text is the number of a section: `3`, `2.1.4`, `A.2`.
+fn is_section_number(text: &str) -> bool {
+    let mut parts = text.trim_end_matches('.').split('.');
+    let first = parts.next().unwrap_or_default();
+    let digits = |p: &str| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit());
+    let letter = first.len() == 1 && first.bytes().all(|b| b.is_ascii_uppercase());
+    (digits(first) || letter) && parts.all(digits)
 }
 
 /// Length in bytes of a list marker that `text` begins with: a bullet, `1.`, `(a)`, `iv)`.
@@ -302,6 +319,16 @@ mod tests {
     fn lines_without_spaces_between_words_stay_so() {
         assert_eq!(joined(&["日本", "語"], ""), "日本語");
         assert_eq!(joined(&["한국", "어"], ""), "한국 어");
+    }
+
+    #[test]
+    fn section_numbers() {
+        for text in ["3", "2.1.4", "3.", "A", "B.12"] {
+            assert!(is_section_number(text), "{text}");
+        }
+        for text in ["2024", "1,5", "AB", "3-4", "", "x.1"] {
+            assert!(!is_section_number(text), "{text}");
+        }
     }
 
     #[test]
