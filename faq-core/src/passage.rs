@@ -85,16 +85,30 @@ impl Passage {
     /// The header of the table one of whose rows begins at `at` of the canonical text.
     pub(crate) fn table_header(&self, at: usize) -> Option<&str> {
         let at = at.checked_sub(self.byte_range.start)?;
-        let table = self.text.get(..at)?.rfind("\n\n").map_or(0, |end| end + 2);
-        let mut lines = self.text[table..].lines();
-        let (first, second) = (lines.next()?, lines.next().unwrap_or_default());
-        if second.starts_with("--- |") {
-            let below = table + first.len() + 1 + second.len();
-            return (at > below).then_some(first);
-        }
-        // Where the passage begins within a table, its header is the last of the headings.
-        let heading = self.heading.as_deref()?.rsplit(" > ").next()?;
-        (table == 0 && heading.contains(" | ")).then_some(heading)
+        header_above(&self.text, at, self.heading.as_deref())
+    }
+}
+
+/// The header of the table one of whose rows begins at `at` of a passage's text.
+fn header_above<'t>(text: &'t str, at: usize, heading: Option<&'t str>) -> Option<&'t str> {
+    let table = text.get(..at)?.rfind("\n\n").map_or(0, |end| end + 2);
+    let mut lines = text[table..].lines();
+    let (first, second) = (lines.next()?, lines.next().unwrap_or_default());
+    if second.starts_with("--- |") {
+        let below = table + first.len() + 1 + second.len();
+        return (at > below).then_some(first);
+    }
+    let heading = heading?.rsplit(" > ").next()?;
+    (table == 0 && heading.starts_with("| ") && heading.ends_with(" |")).then_some(heading)
+}
+
+/// How a table's header stands among the headings of a chunk that begins below it: in bars,
+/// which tells it from a heading.
+pub(crate) fn header_as_heading(line: &str) -> String {
+    if line.starts_with('|') {
+        line.to_owned()
+    } else {
+        format!("| {line} |")
     }
 }
 
@@ -127,4 +141,35 @@ pub struct SearchTimings {
     pub keyword: f64,
     /// Everything together.
     pub total: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_know_the_header_of_their_table() {
+        let text = "Before it.\n\nPlan | Price\n--- | ---\nBasic | 5\nPro\n\nAfter it.";
+        let header = |of: &str| header_above(text, text.find(of)?, Some("Prices"));
+        assert_eq!(header("Basic"), Some("Plan | Price"));
+        assert_eq!(header("Pro\n"), Some("Plan | Price"));
+        for other in ["Before", "Plan", "---", "After"] {
+            assert_eq!(header(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_passage_that_begins_within_a_table_has_its_header_among_the_headings() {
+        let heading = format!("Prices > {}", header_as_heading("Plan | Price"));
+        let text = "Basic | 5\nPro | 9\n\nAfter it.";
+        let header = |of: &str| header_above(text, text.find(of)?, Some(&heading));
+        assert_eq!(header("Basic"), Some("| Plan | Price |"));
+        assert_eq!(header("Pro"), Some("| Plan | Price |"));
+        assert_eq!(header("After"), None);
+        let row = labelled_row("| Plan | Price |", "Pro | 9");
+        assert_eq!(row, "Plan: Pro | Price: 9");
+        assert_eq!(header_above("Welcome.", 0, Some("Travel | Company")), None);
+        let empty_first = header_as_heading("| | Price |");
+        assert_eq!(labelled_row(&empty_first, "Pro | 9"), "Pro | Price: 9");
+    }
 }

@@ -103,7 +103,7 @@ pub(crate) fn looks_like_text(bytes: &[u8]) -> bool {
             Err(error) => error.valid_up_to() + 4 > sample.len(),
         };
         control * 50 <= sample.len()
-            || (readable && control * 3 < sample.len() && control <= 3 + sample.len() / 20)
+            || (readable && control * 2 < sample.len() && control <= 3 + sample.len() / 20)
     })
 }
 
@@ -273,6 +273,9 @@ mod tests {
             .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
             .collect();
         assert!(!looks_like_text(&noise));
+        assert!(looks_like_text(b"ring\x07"));
+        assert!(looks_like_text("a log \x08of \x07 a términal".as_bytes()));
+        assert!(!looks_like_text(b"\x01\x02\x03\x04abc"));
         assert!(looks_like_text(
             b"one NUL in \0 a long enough text, as some tools leave behind them"
         ));

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Source;
 use super::inspect::Cut;
+use crate::passage::header_as_heading;
 use crate::windows::covered;
 use crate::{Collection, Control, Embedder, Error, Result, TextKind};
 
@@ -295,7 +296,8 @@ impl Collection {
             warnings,
         })
         .map_err(|e| Error::invalid(format!("cannot store the blocks: {e}")))?;
-        let table_header = |chunk: &Chunk| Some(chunk.table_header?.slice(&text)?.to_owned());
+        let table_header =
+            |chunk: &Chunk| Some(header_as_heading(chunk.table_header?.slice(&text)?));
         let chunks = chunks
             .into_iter()
             .map(|mut chunk| {

@@ -6,6 +6,7 @@
 //! chart the title is read, since its values stand in the cells; a sheet that is a chart and
 //! nothing else gives its values.
 
+mod date;
 mod notes;
 mod number;
 mod sheet;
@@ -20,7 +21,7 @@ use crate::ooxml::{self, Relations};
 use crate::table::{HeaderRule, TableWriter};
 use crate::xml::{Token, Xml};
 use crate::{BlockKind, Document, Format, ParseError};
-use number::Epoch;
+use date::Epoch;
 use sheet::Sheet;
 use styles::Styles;
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::number::{Epoch, NumberFormat};
+use super::date::Epoch;
+use super::number::NumberFormat;
 use crate::limits::Budget;
 use crate::xml::{Token, Xml};
 use crate::{Format, ParseError};

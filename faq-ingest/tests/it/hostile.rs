@@ -174,6 +174,8 @@ fn bytes_that_are_no_text() {
     assert_invariants(&document);
     assert!(document.text.contains("more of them"));
     assert!(!document.warnings.is_empty());
+    let bell = parse(b"Ring\x07 twice.", "a.txt", &ParseOptions::default()).unwrap();
+    assert_eq!(bell.text, "Ring twice.");
     bytes.extend([0; 200]);
     assert_eq!(
         survive(&bytes, "a.bin").map(|e| e.code()),

@@ -91,6 +91,8 @@ pub(super) enum Command {
   faq ingest 'docs/**/*.md' --prune          (the shell must not expand the pattern)
   faq ingest --json docs/ | jq .failed
 
+Read are PDF, Word (docx), PowerPoint (pptx), Excel (xlsx), OpenDocument text (odt), EPUB, RTF,
+HTML, Markdown, CSV, e-mail (eml) and plain text.
 Unchanged files are skipped, changed ones replaced. A file that cannot be read is named at the
 end with its reason, stops nothing else, and makes the exit code 1. Ctrl-C keeps what is done.")]
     Ingest(IngestArgs),
@@ -325,7 +327,7 @@ impl From<SearchMode> for Mode {
 #[derive(Debug, Group)]
 pub(super) struct FilterArgs {
     /// Only documents with this; can be repeated. Keys: document (an id), filename, format (pdf,
-    /// docx, html, markdown, text), tag, from and until (a day, or an RFC 3339 time). Values of
+    /// docx, pptx, xlsx, odt, epub, rtf, html, markdown, csv, eml, text), tag, from and until (a day, or an RFC 3339 time). Values of
     /// one key are joined by "or", different keys by "and"; a day in `until` is included
     #[arg(long = "filter", value_name = "KEY=VALUE")]
     pub(super) filters: Vec<String>,
