@@ -6,9 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 
-/// How long after its last use a collection lets go of what only writes need.
-const REST: Duration = Duration::from_secs(10);
-
 /// The collections that are open, by name.
 #[derive(Default)]
 pub(crate) struct OpenCollections(Mutex<HashMap<String, Arc<Slot>>>);
@@ -77,10 +74,6 @@ impl OpenCollections {
             });
             if close {
                 slot.take();
-            } else if let Some(opened) = slot.as_ref()
-                && opened.used.elapsed() >= REST
-            {
-                opened.index.rest();
             }
             left += usize::from(slot.is_some());
         }

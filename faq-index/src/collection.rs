@@ -109,8 +109,8 @@ pub(crate) struct Inner {
     /// What readers see.
     pub(crate) published: Arc<Published>,
     pub(crate) background: Arc<Background>,
-    /// The write lock.
-    pub(crate) writer: Mutex<Writer>,
+    /// The write lock. Shared with the thread that looks after idle writers, weakly.
+    pub(crate) writer: Arc<Mutex<Writer>>,
     /// Batches that wait for it.
     pub(crate) queue: Mutex<VecDeque<Arc<Job>>>,
     /// Last, so that everything else is closed before another process may open.
@@ -120,6 +120,8 @@ pub(crate) struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.background.close();
+        // Tantivy's own lock and threads are gone before the collection's lock is.
+        lock(&self.writer).rest();
     }
 }
 
@@ -244,17 +246,6 @@ impl fmt::Debug for Collection {
 }
 
 impl Collection {
-    /// Lets go of what only writes need, a thread and up to 32 MB, where no write is going on. The
-    /// next write takes it again.
-    pub fn rest(&self) {
-        let Ok(mut writer) = self.inner.writer.try_lock() else {
-            return;
-        };
-        if let Err(error) = writer.keyword.rest() {
-            tracing::warn!(%error, "a merge of the keyword index failed");
-        }
-    }
-
     /// Whether there are other handles on this open collection. Dropping the only one closes it.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.inner) > 1

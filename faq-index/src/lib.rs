@@ -15,6 +15,7 @@ mod faults;
 mod fusion;
 mod graph;
 mod id;
+mod idle;
 mod kernel;
 mod keyword;
 mod lock;

@@ -77,10 +77,11 @@ pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexE
         segments: folder,
         published,
         background,
-        writer: Mutex::new(Writer {
+        writer: Arc::new(Mutex::new(Writer {
             keyword,
             embedder: meta.embedder,
-        }),
+            last_write: None,
+        })),
         queue: Mutex::default(),
         _lock: lock,
     })

@@ -6,11 +6,12 @@
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::collection::Inner;
 use crate::disk::{self, io_error};
 use crate::faults;
+use crate::idle;
 use crate::keyword::KeywordIndex;
 use crate::store::Applied;
 use crate::{IndexError, WriteBatch, WriteReceipt, validate};
@@ -24,6 +25,8 @@ pub(crate) struct Writer {
     pub(crate) keyword: KeywordIndex,
     /// Embedder and vector length, once something was written.
     pub(crate) embedder: Option<(String, usize)>,
+    /// When something was written last; `None` while the writer rests.
+    pub(crate) last_write: Option<Instant>,
 }
 
 /// A batch that waits for its commit.
@@ -82,6 +85,9 @@ pub(crate) fn commit(inner: &Inner, batch: WriteBatch) -> Result<WriteReceipt, I
             });
         }
         commit_group(inner, &mut writer, &group);
+        if writer.written() {
+            idle::watch(Arc::downgrade(&inner.writer));
+        }
     }
 }
 

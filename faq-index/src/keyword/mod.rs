@@ -158,14 +158,23 @@ impl KeywordIndex {
                 Self::create(&dir, collection, place)?
             }
         };
-        index.catch_up(store, live, seq)?;
-        if index.chunks() != live.chunks() {
+        let caught_up = index.catch_up(store, live, seq);
+        if let Err(error @ IndexError::DiskFull { .. }) = caught_up {
+            return Err(error);
+        }
+        if caught_up.is_err() || index.chunks() != live.chunks() {
             // Nothing lags and yet the counts differ: some derived file is not what it was.
-            tracing::warn!(dir = %dir.display(), "the keyword index misses chunks and is made anew");
+            let why = caught_up.map_or_else(
+                |error| error.to_string(),
+                |()| "it misses chunks".to_owned(),
+            );
+            tracing::warn!(dir = %dir.display(), why, "the keyword index is made anew");
             drop(index);
             index = Self::create(&dir, collection, place)?;
             index.catch_up(store, live, seq)?;
         }
+        // Most collections are opened to be read.
+        index.rest();
         Ok(index)
     }
 
@@ -303,6 +312,9 @@ impl KeywordIndex {
         tracing::info!(from = self.seq, to = seq, "the keyword index catches up");
         self.writer = None;
         let result = (|| {
+            // A commit that was cut off left files that the next one would make again, under the
+            // same names.
+            self.collect_garbage()?;
             for key in self.keys()? {
                 if live.get(key).is_none() {
                     self.delete(key)?;
@@ -458,14 +470,6 @@ impl KeywordIndex {
         }
     }
 
-    /// Lets go of the thread and the memory that changes take. Everything is committed between
-    /// two writes; the next opens them again.
-    pub(crate) fn rest(&mut self) -> tantivy::Result<()> {
-        self.writer
-            .take()
-            .map_or(Ok(()), IndexWriter::wait_merging_threads)
-    }
-
     fn open_writer(&mut self) -> tantivy::Result<&mut IndexWriter> {
         match &mut self.writer {
             Some(writer) => Ok(writer),
@@ -474,13 +478,20 @@ impl KeywordIndex {
     }
 }
 
-impl Drop for KeywordIndex {
-    /// Waits for merges under way: they write into the folder, which is no longer ours once the
-    /// collection's lock is released.
-    fn drop(&mut self) {
-        if let Err(error) = self.rest() {
-            tracing::warn!(%error, "a merge of the keyword index failed at closing");
+impl KeywordIndex {
+    /// Lets go of the writer with its threads and arena; the next change opens another. Waits for
+    /// merges under way: they write into the folder, which is no longer ours once the collection's
+    /// lock is released.
+    pub(crate) fn rest(&mut self) {
+        if let Some(Err(error)) = self.writer.take().map(IndexWriter::wait_merging_threads) {
+            tracing::warn!(%error, "a merge of the keyword index failed");
         }
+    }
+}
+
+impl Drop for KeywordIndex {
+    fn drop(&mut self) {
+        self.rest();
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use faq_index::{Collection, CollectionConfig};
+
 use crate::support::*;
 
 /// Files below `dir` whose bytes hold `needle`.
@@ -26,10 +28,21 @@ fn files_with(dir: &Path, needle: &[u8]) -> Vec<String> {
     found
 }
 
+/// The 8-bit codes that stand for a vector: the largest component is 127 steps from 0.
+fn codes(vector: &[f32]) -> Vec<u8> {
+    let largest = vector.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+    let code = |v: &f32| (v / (largest / 127.0)).round() as i16 + 128;
+    vector.iter().map(|v| code(v) as u8).collect()
+}
+
 #[test]
 fn the_words_and_vectors_of_a_deleted_document_are_in_no_file() {
     let dir = tempfile::tempdir().unwrap();
-    let collection = open(dir.path());
+    let config = CollectionConfig {
+        graph_min_vectors: 10,
+        ..config()
+    };
+    let collection = Collection::open(dir.path(), config).unwrap();
     for n in 1..=30 {
         let mut document = document(n, &["plain filler text", &"more filler ".repeat(400)]);
         if n % 7 == 0 {
@@ -59,6 +72,11 @@ fn the_words_and_vectors_of_a_deleted_document_are_in_no_file() {
         .flat_map(|v| v.to_le_bytes())
         .collect();
     assert!(!files_with(dir.path(), &vector).is_empty());
+    // Its codes are in a segment and in the graph.
+    collection.wait_idle();
+    collection.build_graph().unwrap();
+    let codes = codes(&vector_of(7, 0));
+    assert_eq!(files_with(dir.path(), &codes).len(), 2);
 
     collection
         .write(delete([id(7), id(14), id(21), id(28)]))
@@ -70,6 +88,9 @@ fn the_words_and_vectors_of_a_deleted_document_are_in_no_file() {
         assert_eq!(files_with(dir.path(), word.as_bytes()), [""; 0], "{word}");
     }
     assert_eq!(files_with(dir.path(), &vector), [""; 0]);
+    assert_eq!(files_with(dir.path(), &codes), [""; 0]);
+    collection.build_graph().unwrap();
+    assert_eq!(files_with(dir.path(), &codes), [""; 0]);
     assert_eq!(keyword(&collection, "filler").len(), 52);
     drop(collection);
     assert_eq!(keyword(&open(dir.path()), "filler").len(), 52);

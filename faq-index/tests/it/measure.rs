@@ -111,3 +111,50 @@ fn ingest_rates() {
         );
     }
 }
+
+/// Resident memory of this process that is its own, in KB; its descriptors; its threads.
+#[cfg(target_os = "linux")]
+fn held() -> [i64; 3] {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let of = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    [of("RssAnon"), descriptors as i64, of("Threads")]
+}
+
+#[test]
+#[ignore = "prints sizes"]
+#[cfg(target_os = "linux")]
+fn what_an_idle_collection_holds() {
+    const COLLECTIONS: usize = 100;
+    let dir = tempfile::tempdir().unwrap();
+    for (how, write) in [("written to", true), ("opened and searched", false)] {
+        let before = held();
+        let open: Vec<_> = (0..COLLECTIONS)
+            .map(|n| {
+                let collection =
+                    Collection::open(&dir.path().join(n.to_string()), wide_config()).unwrap();
+                if write {
+                    for n in 0..5 {
+                        collection.write(upsert([wide(n, 4)])).unwrap();
+                    }
+                }
+                let query = Query::new("w17", Some(Random(1).vector(WIDE)));
+                collection.search(&query).unwrap();
+                collection
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let after = held();
+        let each = |at: usize| (after[at] - before[at]) as f64 / COLLECTIONS as f64;
+        println!(
+            "{how}: {:.0} KB, {:.1} descriptors, {:.1} threads each",
+            each(0),
+            each(1),
+            each(2)
+        );
+        drop(open);
+    }
+}

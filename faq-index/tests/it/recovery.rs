@@ -163,6 +163,32 @@ fn a_projection_that_is_behind_is_brought_up_to_date() {
 }
 
 #[test]
+fn files_of_a_commit_that_was_cut_off_do_not_stand_in_the_way() {
+    let (dir, behind) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(filled(dir.path()));
+    let keyword_dir = dir.path().join("keyword");
+    fs::copy(
+        keyword_dir.join("meta.json"),
+        behind.path().join("meta.json"),
+    )
+    .unwrap();
+    let collection = open(dir.path());
+    collection.write(delete([id(8)])).unwrap();
+    let before = ask(&collection);
+    drop(collection);
+    // All that the commit wrote is there but the file that makes it count.
+    fs::copy(
+        behind.path().join("meta.json"),
+        keyword_dir.join("meta.json"),
+    )
+    .unwrap();
+    let collection = open(dir.path());
+    assert_eq!(ask(&collection), before);
+    collection.write(delete([id(9)])).unwrap();
+    assert!(keyword(&collection, "word8 word9").is_empty());
+}
+
+#[test]
 fn projections_of_another_collection_are_not_believed() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let before = ask(&filled(one.path()));
