@@ -144,7 +144,7 @@ fn acknowledged_writes_survive_kill_9() {
 
 #[test]
 #[ignore = "takes minutes; prints what it counted"]
-fn three_hundred_kills_in_two_thousand_writes() {
+fn three_hundred_kills_and_two_thousand_writes() {
     let found = kill_and_look(300, 2000, 300);
     println!("{found:#?}");
     assert_eq!((found.lost, found.doubled), (0, 0));
