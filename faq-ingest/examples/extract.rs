@@ -4,30 +4,25 @@
 //! - `extract FOLDER OUT [EXTENSION]…` writes the text of every file below `FOLDER` (with one
 //!   of the extensions, where some are given) to `OUT`, at its own relative path plus `.txt`,
 //!   and prints one line a file: path, pages, warnings, milliseconds or the error.
-//!
-//! With `--bare` before them, rows of tables are written without their headers' names, as
-//! reference texts have them.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use faq_ingest::{BlockKind, Document, ParseOptions, parse};
+use faq_ingest::{ParseOptions, parse};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut args: Vec<String> = std::env::args().skip(1).collect();
-    let bare = args.first().is_some_and(|a| a == "--bare");
-    args.drain(..usize::from(bare));
+    let args: Vec<String> = std::env::args().skip(1).collect();
     let (from, to, extensions) = match args.as_slice() {
         [file] => {
             let bytes = std::fs::read(file)?;
             let document = parse(&bytes, file, &ParseOptions::default())?;
-            println!("{}", text(&document, bare));
+            println!("{}", document.text);
             return Ok(());
         }
         [from, to, extensions @ ..] => (Path::new(from), Path::new(to), extensions),
-        [] => return Err("usage: extract [--bare] FILE | FOLDER OUT [EXTENSION]…".into()),
+        [] => return Err("usage: extract FILE | FOLDER OUT [EXTENSION]…".into()),
     };
     let mut files = Vec::new();
     collect(from, &mut files)?;
@@ -45,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(document) => {
                 let out = to.join(format!("{relative}.txt"));
                 std::fs::create_dir_all(out.parent().unwrap_or(to))?;
-                std::fs::write(out, text(&document, bare))?;
+                std::fs::write(out, document.text)?;
                 let (pages, warnings) = (document.pages.len(), document.warnings.len());
                 println!("{relative}\t{pages} pages\t{warnings} warnings\t{ms:.1} ms");
             }
@@ -53,40 +48,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
-}
-
-/// The canonical text, or the blocks' with `Header: ` taken off the cells of rows that follow
-/// their header row.
-fn text(document: &Document, bare: bool) -> String {
-    if !bare {
-        return document.text.clone();
-    }
-    let mut names: Vec<&str> = Vec::new();
-    let mut out = String::new();
-    for block in &document.blocks {
-        let text = document.block_text(block);
-        if block.kind == BlockKind::TableRow {
-            let cells: Vec<&str> = text.split(" | ").collect();
-            let stripped: Vec<&str> = cells
-                .iter()
-                .map(|cell| {
-                    let named = names
-                        .iter()
-                        .filter_map(|n| cell.strip_prefix(n)?.strip_prefix(": "));
-                    named.min_by_key(|rest| rest.len()).unwrap_or(cell)
-                })
-                .collect();
-            if stripped == cells {
-                names = cells;
-            }
-            out.push_str(&stripped.join(" | "));
-        } else {
-            names.clear();
-            out.push_str(text);
-        }
-        out.push('\n');
-    }
-    out
 }
 
 /// Every file below a folder, in the order of their names.

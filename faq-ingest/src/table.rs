@@ -245,18 +245,20 @@ impl Header {
         match columns.len() {
             0 => {}
             1 => out.push(BlockKind::TableRow, None, page, &joined(&columns)),
-            count => {
-                let dashes = vec!["---"; count].join(BAR);
-                let text = format!("{}\n{dashes}", joined(&columns));
-                out.push(BlockKind::TableHeader, None, page, &text);
-            }
+            _ => out.push(BlockKind::TableHeader, None, page, &header_text(&columns)),
         }
         self.columns.clear();
     }
 }
 
+/// A header as a line of cells and a line of dashes.
+pub(crate) fn header_text(columns: &[&str]) -> String {
+    let dashes = vec!["---"; columns.len()].join(BAR);
+    format!("{}\n{dashes}", joined(columns))
+}
+
 /// Cells as a line. One that would begin with nothing gets outer bars.
-fn joined(columns: &[&str]) -> String {
+pub(crate) fn joined(columns: &[&str]) -> String {
     let last = columns.iter().rposition(|c| !c.is_empty());
     let columns = &columns[..last.map_or(0, |last| last + 1)];
     let outer = columns.first().is_some_and(|c| c.is_empty());

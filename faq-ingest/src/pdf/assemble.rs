@@ -6,7 +6,7 @@ use super::lines::{self, Vocabulary};
 use super::outline::Outline;
 use super::pages::PageText;
 use super::words::Fragment;
-use super::{columns, furniture, grid, ocr};
+use super::{columns, furniture, ocr};
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
 use crate::{BlockKind, Document, Format, ParseError};
@@ -147,7 +147,7 @@ fn warn_of(page: &PageText, text: &Text, number: u32, builder: &mut DocumentBuil
 
 fn page_blocks(
     fragments: Vec<Fragment>,
-    tables: &[grid::Row],
+    tables: &[super::table::Row],
     body: Body,
     budget: &Budget,
     out: &mut Vec<DraftBlock>,

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use super::font::Style;
-use super::grid;
 use super::lines::{self, Line, Vocabulary};
 use super::outline::Outline;
 use super::table;
@@ -16,6 +15,7 @@ use crate::BlockKind;
 pub(super) enum Draft {
     Text,
     Code,
+    Header,
     Row,
 }
 
@@ -76,7 +76,7 @@ impl Body {
 /// The blocks of one region.
 pub(super) fn drafts(
     fragments: Vec<Fragment>,
-    tables: &[grid::Row],
+    tables: &[table::Row],
     body: Body,
     out: &mut Vec<DraftBlock>,
 ) {
@@ -91,7 +91,7 @@ pub(super) fn drafts(
         if drawn_row(&lines[at]) {
             for cell in std::mem::take(&mut lines[at].cells) {
                 out.push(match cell.row.and_then(|r| tables.get(r)) {
-                    Some(row) => row_block(row.text.clone(), cell.size, cell.x0),
+                    Some(row) => row_block(row.clone(), cell.size, cell.x0),
                     None => text_block(&lines::lines(vec![cell])),
                 });
             }
@@ -115,8 +115,8 @@ pub(super) fn drafts(
             out.push(code_block(&lines[at..end]));
             at = end;
         } else if let Some(table) = table::table_at(&lines[at..stop]) {
-            for text in table.texts() {
-                out.push(row_block(text, lines[at].size, lines[at].x0));
+            for row in table.read() {
+                out.push(row_block(row, lines[at].size, lines[at].x0));
             }
             at += table.lines.max(1);
         } else {
@@ -177,10 +177,14 @@ fn drawn_row(line: &Line) -> bool {
     line.cells.iter().any(|c| c.row.is_some())
 }
 
-fn row_block(text: String, size: f32, x0: f32) -> DraftBlock {
+fn row_block(row: table::Row, size: f32, x0: f32) -> DraftBlock {
     DraftBlock {
-        draft: Draft::Row,
-        lines: vec![text],
+        draft: if row.header {
+            Draft::Header
+        } else {
+            Draft::Row
+        },
+        lines: vec![row.text],
         size,
         style: Style::default(),
         x0,
@@ -482,6 +486,11 @@ pub(super) fn finish(
             kind: BlockKind::TableRow,
             level: None,
             text: joined(),
+        },
+        Draft::Header => Finished {
+            kind: BlockKind::TableHeader,
+            level: None,
+            text: block.lines.iter().map(|line| lines::tidy(line)).collect(),
         },
         Draft::Text => {
             let text = joined();

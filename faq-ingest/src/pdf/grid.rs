@@ -8,7 +8,7 @@ use super::font::Style;
 use super::interpret::Segment;
 use super::lines::{self, Vocabulary};
 use super::ruling::Rules;
-use super::table::{self, Look};
+use super::table::{self, Look, Row};
 use super::words::{Direction, Fragment};
 use crate::ParseError;
 use crate::limits::Budget;
@@ -20,12 +20,6 @@ const MOST_COLUMNS: usize = 64;
 const MOST_ROWS: usize = 1_000;
 /// A cell with more characters than this is a frame around text.
 const LONGEST_CELL: usize = 2_000;
-
-/// A row as it will be read.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) text: String,
-}
 
 /// Rows as they will be read, and the fragment that stands for each on its page.
 type Rows = (Vec<Row>, Vec<Fragment>);
@@ -253,10 +247,7 @@ impl Grid {
             looks.push(Look { bold });
             texts.push(line);
         }
-        let rows = table::read_rows(&texts, table::header_row(&texts, &looks))
-            .into_iter()
-            .map(|text| Row { text })
-            .collect();
+        let rows = table::read_rows(&texts, table::header_row(&texts, &looks));
         Ok(Some((rows, places)))
     }
 

@@ -9,7 +9,7 @@ use super::font::FontCache;
 use super::objects::{PageEntry, Source};
 use super::ruling::Rules;
 use super::words::{self, Direction, Fragment};
-use super::{grid, interpret};
+use super::{grid, interpret, table};
 use crate::ParseError;
 use crate::limits::Budget;
 
@@ -24,7 +24,7 @@ pub(super) struct PageText {
     /// Text in the page's main direction.
     pub(super) main: Packed,
     /// Tables drawn with lines, whose rows stand in `main`.
-    pub(super) tables: Vec<grid::Row>,
+    pub(super) tables: Vec<table::Row>,
     /// Text in other directions: margin notes, labels of axes, stamps.
     pub(super) aside: Vec<Direction>,
     pub(super) height: f32,

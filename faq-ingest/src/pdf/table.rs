@@ -2,6 +2,7 @@
 
 use super::lines::Line;
 use super::words::Fragment;
+use crate::table::{header_text, joined};
 
 /// Most lines that one table is looked for in; longer ones are cut into several.
 const MAX_LINES: usize = 400;
@@ -17,9 +18,16 @@ pub(super) struct Table {
     pub(super) lines: usize,
 }
 
+/// A row as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    /// `cell | cell`, and for a header a line of dashes below it.
+    pub(super) text: String,
+    pub(super) header: bool,
+}
+
 impl Table {
-    /// The rows as text: `Header: cell | Header: cell` below a header row, else `cell | cell`.
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub(super) fn read(&self) -> Vec<Row> {
         read_rows(&self.rows, self.header.then_some(0))
     }
 }
@@ -30,27 +38,19 @@ pub(super) struct Look {
     pub(super) bold: bool,
 }
 
-/// Rows as text, with the cells of the row `header` before those of the rows below it.
-pub(super) fn read_rows(rows: &[Vec<String>], header: Option<usize>) -> Vec<String> {
-    let none = Vec::new();
-    rows.iter()
-        .enumerate()
-        .map(|(i, row)| {
-            let head = header.filter(|&h| h < i).map_or(&none, |h| &rows[h]);
-            let mut out = String::new();
-            for (k, cell) in row.iter().enumerate().filter(|(_, c)| !c.is_empty()) {
-                if !out.is_empty() {
-                    out.push_str(" | ");
-                }
-                if let Some(name) = head.get(k).filter(|n| !n.is_empty()) {
-                    out.push_str(name.trim_end_matches(':'));
-                    out.push_str(": ");
-                }
-                out.push_str(cell);
-            }
-            out
-        })
-        .collect()
+/// Rows as text; the row `header` names the columns.
+pub(super) fn read_rows(rows: &[Vec<String>], header: Option<usize>) -> Vec<Row> {
+    let read = |(i, row): (usize, &Vec<String>)| {
+        let cells: Vec<&str> = row.iter().map(String::as_str).collect();
+        let header = header == Some(i) && cells.len() > 1;
+        let text = if header {
+            header_text(&cells)
+        } else {
+            joined(&cells)
+        };
+        Row { text, header }
+    };
+    rows.iter().enumerate().map(read).collect()
 }
 
 /// Left and right edge of a column.
