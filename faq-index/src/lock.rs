@@ -8,6 +8,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::IndexError;
 use crate::disk::io_error;
@@ -59,18 +61,31 @@ impl DirLock {
     }
 }
 
+/// How long a lock is waited for. A process that another thread is just starting holds every open
+/// file for a moment, the lock of a collection that was closed meanwhile too.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(10);
+
 fn taken(
     dir: &Path,
     file: &mut File,
-    take: impl FnOnce(&File) -> Result<(), TryLockError>,
+    take: impl Fn(&File) -> Result<(), TryLockError>,
 ) -> Result<(), IndexError> {
-    match take(file) {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(IndexError::Locked {
-            path: dir.to_owned(),
-            holder: holder(file),
-        }),
-        Err(TryLockError::Error(source)) => Err(io_error("cannot lock", &dir.join(FILE), source)),
+    let started = Instant::now();
+    loop {
+        match take(file) {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                return Err(IndexError::Locked {
+                    path: dir.to_owned(),
+                    holder: holder(file),
+                });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(io_error("cannot lock", &dir.join(FILE), source));
+            }
+        }
     }
 }
 
