@@ -36,6 +36,7 @@ mod odt;
 mod ooxml;
 mod parse;
 mod pdf;
+mod piece;
 mod pptx;
 mod range;
 mod rtf;

@@ -11,7 +11,8 @@ use crate::inline::Inline;
 use crate::limits::Budget;
 use crate::numeral;
 use crate::ooxml::chart::Chart;
-use crate::table::{Cell, HeaderRule, Table, TableWriter};
+use crate::piece::{Piece, flat};
+use crate::table::{Cell, Table, TableWriter};
 use crate::xml::{Element, Token, Xml};
 use crate::{BlockKind, Format, ParseError};
 
@@ -67,15 +68,6 @@ enum Kind {
     TextBox,
     /// A paragraph inside a paragraph.
     Nested,
-}
-
-enum Piece {
-    Text {
-        kind: BlockKind,
-        level: Option<u8>,
-        text: String,
-    },
-    Table(Table),
 }
 
 #[derive(Default)]
@@ -377,19 +369,7 @@ impl<'o> Body<'o> {
             frame.blocks.push(piece);
             return Ok(());
         }
-        match piece {
-            Piece::Text {
-                kind: BlockKind::Code,
-                text,
-                ..
-            } => self.out.push_code_line(&text),
-            Piece::Text { kind, level, text } => self.out.push(kind, level, None, &text),
-            Piece::Table(table) => {
-                self.tables
-                    .write(&table, HeaderRule::Likely, None, self.out, self.budget)?;
-            }
-        }
-        self.budget.check_blocks(self.out.len())
+        piece.write(&mut self.tables, self.out, self.budget)
     }
 
     fn open_table(&mut self) {
@@ -521,22 +501,4 @@ impl<'o> Body<'o> {
             });
         }
     }
-}
-
-/// The text of blocks in one line, tables inside it in reading order.
-fn flat(blocks: &[Piece]) -> String {
-    let mut text = Inline::default();
-    for block in blocks {
-        match block {
-            Piece::Text { text: t, .. } => text.push(t),
-            Piece::Table(table) => {
-                for cell in table.texts() {
-                    text.push(cell);
-                    text.space();
-                }
-            }
-        }
-        text.space();
-    }
-    text.take()
 }

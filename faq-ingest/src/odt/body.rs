@@ -10,7 +10,8 @@ use crate::document::DocumentBuilder;
 use crate::inline::Inline;
 use crate::limits::Budget;
 use crate::numeral;
-use crate::table::{Cell, HeaderRule, Table, TableWriter};
+use crate::piece::{Piece, flat};
+use crate::table::{Cell, Table, TableWriter};
 use crate::xml::{Element, Token, Xml};
 use crate::{BlockKind, Format, ParseError};
 
@@ -71,15 +72,6 @@ struct OpenTable {
     /// How often the cell stands side by side.
     repeated: usize,
     in_header: bool,
-}
-
-pub(super) enum Piece {
-    Text {
-        kind: BlockKind,
-        level: Option<u8>,
-        text: String,
-    },
-    Table(Table),
 }
 
 struct Paragraph {
@@ -381,19 +373,7 @@ impl<'o> Body<'o> {
             frame.pieces.push(piece);
             return Ok(());
         }
-        match piece {
-            Piece::Text {
-                kind: BlockKind::Code,
-                text,
-                ..
-            } => self.out.push_code_line(&text),
-            Piece::Text { kind, level, text } => self.out.push(kind, level, None, &text),
-            Piece::Table(table) => {
-                self.tables
-                    .write(&table, HeaderRule::Likely, None, self.out, self.budget)?;
-            }
-        }
-        self.budget.check_blocks(self.out.len())
+        piece.write(&mut self.tables, self.out, self.budget)
     }
 
     /// Ends a text box: its blocks come after the paragraph around it.
@@ -573,22 +553,4 @@ fn number(styles: &Styles, style: &str, counts: &[i64]) -> String {
         })
         .collect();
     format!("{prefix}{}{suffix}", parts.join("."))
-}
-
-/// The text of blocks in one line, tables inside it in reading order.
-fn flat(pieces: &[Piece]) -> String {
-    let mut text = Inline::default();
-    for piece in pieces {
-        match piece {
-            Piece::Text { text: t, .. } => text.push(t),
-            Piece::Table(table) => {
-                for cell in table.texts() {
-                    text.push(cell);
-                    text.space();
-                }
-            }
-        }
-        text.space();
-    }
-    text.take()
 }

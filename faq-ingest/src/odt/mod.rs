@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use crate::archive::Archive;
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
+use crate::piece::Piece;
 use crate::xml::{Token, Xml, text_of};
 use crate::{Document, Format, ParseError};
-use body::{Body, Piece};
+use body::Body;
 use styles::Styles;
 
 pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseError> {
