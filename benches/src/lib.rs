@@ -3,7 +3,8 @@
 //!
 //! [`beir`] reads the data, [`retrieve`] asks the engine, [`trec`] reads and writes runs,
 //! [`metrics`] scores them as `trec_eval` does, [`report`] shows the result. [`answers`] counts
-//! how often an answer is right, wrong, or withheld; [`chunks`] compares sizes of chunks.
+//! how often an answer is right, wrong, or withheld; [`chunks`] compares sizes of chunks;
+//! [`embed`] times the embedding model.
 //!
 //! ```
 //! use faq_bench::{metrics, trec};
@@ -19,6 +20,7 @@
 pub mod answers;
 pub mod beir;
 pub mod chunks;
+pub mod embed;
 mod error;
 pub mod metrics;
 pub mod report;

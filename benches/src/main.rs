@@ -12,7 +12,10 @@ use faq_bench::beir::{DataSet, Document};
 use faq_bench::report::{Refused, Report, RunReport};
 use faq_bench::retrieve::{self, Settings};
 use faq_bench::{chunks, metrics, trec};
-use faq_core::{Answerer, AskOptions, Collection, Fusion, IngestReport, Mode, VectorSearch};
+use faq_core::{
+    Answerer, AskOptions, BertEmbedder, Collection, Fusion, IngestReport, Mode, ModelStore,
+    Precision, TextKind, VectorSearch,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Measures retrieval on data sets with human judgements.
@@ -45,6 +48,51 @@ enum Command {
         faq-bench chunks --data qa/chunk-eval\n  \
         faq-bench chunks --data qa/chunk-eval --cut 256/0,512/64 --headings")]
     Chunks(Chunks),
+    /// Time the embedding model: many texts at once, and one after the other
+    #[command(after_help = "Examples:\n  \
+        faq-bench embed --texts abstracts.txt\n  \
+        faq-bench embed --texts questions.txt --kind query --precision f32 --threads 1 --json")]
+    Embed(Embed),
+}
+
+#[derive(Args)]
+struct Embed {
+    /// File with a text a line
+    #[arg(long, value_name = "FILE")]
+    texts: PathBuf,
+    /// What the texts are to the model
+    #[arg(long, value_enum, default_value = "passage")]
+    kind: Kind,
+    /// What the model computes with
+    #[arg(long, default_value_t)]
+    precision: Precision,
+    /// Times that all texts are embedded at once
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Texts that are embedded by themselves
+    #[arg(long, default_value_t = 200)]
+    alone: usize,
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Write the vectors to this file, as 32-bit floats one after the other
+    #[arg(long, value_name = "FILE")]
+    vectors: Option<PathBuf>,
+    /// Embedding model, a name or a path
+    #[arg(long, default_value = faq_core::DEFAULT_EMBEDDING_MODEL, value_name = "MODEL")]
+    model: String,
+    /// The model folder
+    #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Print one JSON value
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Passage,
+    Query,
 }
 
 #[derive(Args)]
@@ -143,6 +191,9 @@ struct Run {
     /// Keep the index here and use it again [default: a folder that is removed]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// What the embedding model computes with: int8 or f32
+    #[arg(long, default_value_t)]
+    precision: Precision,
     /// The model folder
     #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]
     models: Option<PathBuf>,
@@ -195,6 +246,7 @@ fn main() -> ExitCode {
         Command::Score(args) => score(&args),
         Command::Answers(args) => answer(&args),
         Command::Chunks(args) => chunks(&args),
+        Command::Embed(args) => embed(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -203,6 +255,52 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn embed(args: &Embed) -> Result<()> {
+    ensure!(args.runs > 0, "--runs is 0; give 1 or more");
+    let texts = faq_bench::embed::texts(&args.texts)?;
+    let mut store = ModelStore::default();
+    if let Some(dir) = &args.models {
+        store = ModelStore::new(dir.clone());
+    }
+    let threads = args
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    ensure!(threads > 0, "--threads is 0; give 1 or more");
+    let kind = match args.kind {
+        Kind::Passage => TextKind::Passage,
+        Kind::Query => TextKind::Query,
+    };
+    let model = BertEmbedder::load(&store.embedding(&args.model)?, threads, args.precision)?;
+    let (measured, vectors) =
+        faq_bench::embed::measure(&model, &texts, kind, args.runs, args.alone)?;
+    if let Some(file) = &args.vectors {
+        let bytes: Vec<u8> = vectors
+            .iter()
+            .flatten()
+            .flat_map(|x| x.to_le_bytes())
+            .collect();
+        std::fs::write(file, bytes)
+            .with_context(|| format!("cannot write vectors to {}", file.display()))?;
+    }
+    let text = if args.json {
+        serde_json::to_string(&measured)?
+    } else {
+        format!(
+            "{} texts, {} tokens, {} threads, {}: {:.0} tokens/s (median of {}), \
+             a text alone {:.2} ms (p50), {:.2} ms (p99)",
+            measured.texts,
+            measured.tokens,
+            threads,
+            args.precision,
+            measured.tokens_per_second(),
+            args.runs,
+            measured.alone_ms_p50,
+            measured.alone_ms_p99,
+        )
+    };
+    writeln!(std::io::stdout(), "{text}").context("cannot write to stdout")
 }
 
 fn run(args: &Run) -> Result<()> {
@@ -227,7 +325,7 @@ fn run(args: &Run) -> Result<()> {
     };
     // A graph that is asked for is there from the first vector on.
     let graph_min = (args.vector_search == VectorSearchName::Graph).then_some(1);
-    let collection = retrieve::open(data, args.models.as_deref(), graph_min)?;
+    let collection = retrieve::open(data, args.models.as_deref(), graph_min, args.precision)?;
     let ingested = ingest(&collection, &set.corpus, data)?;
     if args.vector_search == VectorSearchName::Graph {
         collection.index().build_graph()?;
@@ -309,7 +407,7 @@ fn answer(args: &Answers) -> Result<()> {
         passing = tempfile::tempdir().context("no temporary folder")?;
         passing.path()
     };
-    let collection = retrieve::open(data, args.models.as_deref(), None)?;
+    let collection = retrieve::open(data, args.models.as_deref(), None, Precision::default())?;
     let corpus = faq_bench::beir::read_corpus(&args.beir)?;
     ingest(&collection, &corpus, data)?;
     let answerer = match args.generator.as_str() {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use faq_core::{
     Collection, Control, DEFAULT_COLLECTION, Engine, EngineConfig, Error, Failure, Fusion,
-    IngestOptions, IngestReport, Mode, ModelStore, SearchOptions, VectorSearch,
+    IngestOptions, IngestReport, Mode, ModelStore, Precision, SearchOptions, VectorSearch,
 };
 use serde::Serialize;
 
@@ -58,9 +58,11 @@ pub fn open(
     data: &Path,
     models: Option<&Path>,
     graph_min_vectors: Option<usize>,
+    precision: Precision,
 ) -> Result<Collection> {
     let mut config = EngineConfig::new(data.join("index"));
     config.models = models.map_or_else(ModelStore::default, ModelStore::new);
+    config.precision = precision;
     if let Some(vectors) = graph_min_vectors {
         config.graph_min_vectors = vectors;
     }

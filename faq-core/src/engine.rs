@@ -12,7 +12,8 @@ use faq_ingest::{ChunkConfig, Limits};
 use crate::generate::{Generator, LocalModel};
 use crate::open::OpenCollections;
 use crate::{
-    BertEmbedder, Collection, DocumentReader, Embedder, Error, InProcess, ModelStore, Result,
+    BertEmbedder, Collection, DocumentReader, Embedder, Error, InProcess, ModelStore, Precision,
+    Result,
 };
 
 /// Name of the collection that is used where none is named.
@@ -30,6 +31,8 @@ pub struct EngineConfig {
     pub models: ModelStore,
     /// Name or path of the embedding model.
     pub embedding_model: String,
+    /// What the embedding model computes with.
+    pub precision: Precision,
     /// How documents are cut into chunks.
     pub chunking: ChunkConfig,
     /// What a document may cost.
@@ -49,6 +52,7 @@ impl EngineConfig {
             data_dir: data_dir.into(),
             models: ModelStore::default(),
             embedding_model: DEFAULT_EMBEDDING_MODEL.to_owned(),
+            precision: Precision::default(),
             chunking: ChunkConfig::default(),
             limits: Limits::default(),
             reader: Arc::new(InProcess),
@@ -287,7 +291,9 @@ impl Shared {
             return Ok(Arc::clone(embedder));
         }
         let dir = self.config.models.embedding(&self.config.embedding_model)?;
-        let embedder: Arc<dyn Embedder> = Arc::new(BertEmbedder::load(&dir, self.config.threads)?);
+        let Shared { config, .. } = self;
+        let embedder = BertEmbedder::load(&dir, config.threads, config.precision)?;
+        let embedder: Arc<dyn Embedder> = Arc::new(embedder);
         Ok(Arc::clone(self.embedder.get_or_init(|| embedder)))
     }
 }

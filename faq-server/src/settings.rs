@@ -37,6 +37,8 @@ enum Kind {
     Key,
     /// `true` or `false`.
     Switch,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// Settings by the names that deployments of the original design use, and our own.
@@ -76,6 +78,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("COLLECTION_IDLE", Kind::Whole(1, u32::MAX as u64)),
     ("MAX_OPEN_COLLECTIONS", Kind::Whole(1, 1 << 20)),
     ("EMBEDDING_MODEL", Kind::Text),
+    ("EMBEDDING_PRECISION", Kind::OneOf(&["int8", "f32"])),
     ("LLM_MODEL", Kind::Text),
     ("LLM_FALLBACK_MODEL", Kind::Text),
     ("LLM_MAX_TOKENS", Kind::Whole(1, 1 << 20)),
@@ -194,6 +197,7 @@ impl Kind {
                 matches!(value, "true" | "false"),
                 "true or false".to_owned(),
             ),
+            Self::OneOf(words) => (words.contains(&value), words.join(" or ")),
         };
         if fine { Ok(()) } else { Err(wanted) }
     }

@@ -1,4 +1,4 @@
-//! BERT encoders in sentence-transformers layout, on candle, in f32.
+//! BERT encoders in sentence-transformers layout.
 //!
 //! Passages are embedded on a pool of threads of their own, a batch a thread; questions run
 //! on another pool, and batches of passages wait while a question is being embedded.
@@ -14,9 +14,10 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use tokenizers::Tokenizer;
 
-use super::encoder::Encoder;
+use super::arithmetic::{Float, Int8};
+use super::encoder::{Encoder, Forward};
 use super::pooling::{Pooling, PoolingConfig};
-use super::{EmbedError, Embedder, TextKind, tokens};
+use super::{EmbedError, Embedder, Precision, TextKind, tokens};
 use crate::Control;
 
 /// Tokens of a batch: enough that the products are worth their set-up, few enough that a
@@ -26,10 +27,10 @@ const BATCH_TOKENS: usize = 1024;
 /// A BERT encoder such as all-MiniLM-L6-v2 or bge-small-en-v1.5.
 ///
 /// ```no_run
-/// use faq_core::{BertEmbedder, Control, Embedder, ModelStore, TextKind};
+/// use faq_core::{BertEmbedder, Control, Embedder, ModelStore, Precision, TextKind};
 ///
 /// let model = ModelStore::default().embedding("all-minilm-l6-v2")?;
-/// let model = BertEmbedder::load(&model, 2)?;
+/// let model = BertEmbedder::load(&model, 2, Precision::Int8)?;
 /// let vectors = model.embed(&["a short text"], TextKind::Passage, &Control::new())?;
 /// assert_eq!(vectors[0].len(), 384);
 /// # Ok::<(), faq_core::Error>(())
@@ -45,7 +46,7 @@ pub struct BertEmbedder {
     query_prefix: String,
     passage_prefix: String,
     tokenizer: Tokenizer,
-    encoder: Encoder,
+    encoder: Box<dyn Forward>,
     passages: rayon::ThreadPool,
     questions: rayon::ThreadPool,
     gate: Gate,
@@ -72,7 +73,7 @@ impl BertEmbedder {
     ///
     /// # Errors
     /// [`EmbedError`] names the file and what was wrong with it.
-    pub fn load(dir: &Path, threads: usize) -> Result<Self, EmbedError> {
+    pub fn load(dir: &Path, threads: usize, precision: Precision) -> Result<Self, EmbedError> {
         let config: Config = json(&dir.join("config.json"))?;
         check_config(dir, &config)?;
         let pooling = match optional_json::<PoolingConfig>(&dir.join("1_Pooling/config.json"))? {
@@ -97,7 +98,7 @@ impl BertEmbedder {
                 detail: format!("it reads {max_tokens} tokens, {special_tokens} of them special"),
             });
         }
-        let (encoder, checksum) = load_weights(&dir.join("model.safetensors"), &config)?;
+        let (encoder, checksum) = load_weights(&dir.join("model.safetensors"), &config, precision)?;
         let name = dir
             .file_name()
             .map_or_else(|| "bert".to_owned(), |n| n.to_string_lossy().into_owned());
@@ -114,7 +115,8 @@ impl BertEmbedder {
             (prefix("query", "query: "), prefix("passage", "passage: "));
         Ok(Self {
             fingerprint: format!(
-                "bert:{checksum:08x}:f32:{}:{max_tokens}:{passage_prefix}",
+                "bert:{checksum:08x}:{}:{}:{max_tokens}:{passage_prefix}",
+                precision.name(),
                 pooling.name()
             ),
             name,
@@ -418,11 +420,18 @@ fn load_tokenizer(path: &Path, config: &Config) -> Result<(Tokenizer, usize), Em
 }
 
 /// The encoder, and the checksum of its weights.
-fn load_weights(path: &Path, config: &Config) -> Result<(Encoder, u32), EmbedError> {
+fn load_weights(
+    path: &Path,
+    config: &Config,
+    precision: Precision,
+) -> Result<(Box<dyn Forward>, u32), EmbedError> {
     let bytes = read(path)?;
     let checksum = crc32fast::hash(&bytes);
     let builder = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu)
         .map_err(|e| damaged(path, e))?;
-    let encoder = Encoder::load(&builder, config).map_err(|e| damaged(path, e))?;
-    Ok((encoder, checksum))
+    let encoder: candle_core::Result<Box<dyn Forward>> = match precision {
+        Precision::Float32 => Encoder::<Float>::load(&builder, config).map(|e| Box::new(e) as _),
+        Precision::Int8 => Encoder::<Int8>::load(&builder, config).map(|e| Box::new(e) as _),
+    };
+    Ok((encoder.map_err(|e| damaged(path, e))?, checksum))
 }

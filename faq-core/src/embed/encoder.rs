@@ -1,23 +1,40 @@
 //! The forward pass of a BERT encoder over texts of unequal length, packed without padding.
 //!
 //! Rows are tokens: a batch is one `[tokens, hidden]` matrix with the texts one after the other,
-//! so every product but attention runs over all texts at once. Weights are laid out once, at
-//! load: queries, keys and values side by side, each matrix transposed to `[in, out]`.
+//! so every product but attention runs over all texts at once, a tile of rows at a time, so that
+//! what is between two products stays in the cache. Weights are laid out once, at load: queries,
+//! keys and values side by side, each matrix in the order in which the kernels read it.
 
 use candle_core::{Result, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{Config, HiddenAct};
 
-use super::kernels::{Matrix, add_bias, gelu, gelu_tanh, layer_norm, multiply, relu, softmax};
+use super::arithmetic::Arithmetic;
+use super::cpu::Level;
+use super::kernels::{gelu_tanh, layer_norm, relu};
+use super::product::{Kernels, Out};
 
-/// Rows that go through the feed-forward layer at once, so that what is between its two
-/// products stays in the cache.
-const FEED_FORWARD_ROWS: usize = 128;
+/// Rows that go through a layer's products at once.
+const TILE_ROWS: usize = 48;
+
+/// Queries whose scores are held at once.
+const QUERY_ROWS: usize = 24;
+
+/// A forward pass, whatever its arithmetic.
+pub(super) trait Forward: Send + Sync {
+    /// States `[tokens, hidden]` of all texts of the batch, one after the other.
+    ///
+    /// # Panics
+    /// Where an id is not in the vocabulary or a text longer than the positions; the caller's
+    /// tokenizer gives neither.
+    fn forward(&self, batch: &[&[u32]]) -> Vec<f32>;
+}
 
 /// The weights of an encoder.
-pub(super) struct Encoder {
+pub(super) struct Encoder<A: Arithmetic> {
     hidden: usize,
     heads: usize,
+    inner: usize,
     activation: HiddenAct,
     epsilon: f32,
     /// `[vocabulary, hidden]`.
@@ -25,23 +42,18 @@ pub(super) struct Encoder {
     /// `[positions, hidden]`, the embedding of the one token type added.
     positions: Vec<f32>,
     norm: Norm,
-    layers: Vec<Layer>,
+    layers: Vec<Layer<A>>,
+    kernels: Kernels,
 }
 
-struct Layer {
+struct Layer<A: Arithmetic> {
     /// Queries, keys and values side by side: `[hidden, 3 * hidden]`.
-    attention: Linear,
-    attention_out: Linear,
+    attention: A::Matrix,
+    attention_out: A::Matrix,
     attention_norm: Norm,
-    up: Linear,
-    down: Linear,
+    up: A::Matrix,
+    down: A::Matrix,
     norm: Norm,
-}
-
-struct Linear {
-    /// `[in, out]`.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
 }
 
 struct Norm {
@@ -49,7 +61,7 @@ struct Norm {
     bias: Vec<f32>,
 }
 
-impl Encoder {
+impl<A: Arithmetic> Encoder<A> {
     /// Takes the weights out of `builder`; shapes that are not those of `config` are errors.
     pub(super) fn load(builder: &VarBuilder<'_>, config: &Config) -> Result<Self> {
         let nested = builder.contains_tensor("bert.embeddings.word_embeddings.weight");
@@ -69,28 +81,113 @@ impl Encoder {
             (config.type_vocab_size, hidden),
             "token_type_embeddings.weight",
         )?)?;
-        add_bias(&mut positions, &types[..hidden]);
+        for position in positions.chunks_exact_mut(hidden) {
+            for (x, t) in position.iter_mut().zip(&types[..hidden]) {
+                *x += t;
+            }
+        }
         let layers = (0..config.num_hidden_layers)
             .map(|i| Layer::load(&builder.pp(format!("encoder.layer.{i}")), config))
             .collect::<Result<_>>()?;
         Ok(Self {
             hidden,
             heads: config.num_attention_heads,
+            inner: config.intermediate_size,
             activation: config.hidden_act,
             epsilon: config.layer_norm_eps as f32,
             words,
             positions,
             norm: Norm::load(&from.pp("LayerNorm"), hidden)?,
             layers,
+            kernels: Kernels::of(Level::best()),
         })
     }
 
-    /// States `[tokens, hidden]` of all texts of the batch, one after the other.
-    ///
-    /// # Panics
-    /// Where an id is not in the vocabulary or a text longer than the positions; the caller's
-    /// tokenizer gives neither.
-    pub(super) fn forward(&self, batch: &[&[u32]]) -> Vec<f32> {
+    /// `context = attention(states)`, each text by itself.
+    fn attend(&self, layer: &Layer<A>, batch: &[&[u32]], states: &[f32], s: &mut Scratch<A>) {
+        let hidden = self.hidden;
+        let (width, head) = (3 * hidden, hidden / self.heads);
+        A::heads(&mut s.heads, self.heads, states.len() / hidden, head);
+        for (number, states) in states.chunks(TILE_ROWS * hidden).enumerate() {
+            let rows = states.len() / hidden;
+            let out = &mut s.attention[..rows * width];
+            A::rows(&mut s.rows, states, hidden);
+            self.multiply(&s.rows, 0, rows, &layer.attention, out, width, false);
+            A::split(&mut s.heads, number * TILE_ROWS, out, &mut s.rows);
+        }
+        let scale = 1.0 / (head as f32).sqrt();
+        let mut first = 0;
+        for text in batch {
+            let span = first..first + text.len();
+            let stride = text.len().next_multiple_of(super::panels::LANES);
+            for h in 0..self.heads {
+                A::queries(&mut s.queries, &s.heads, h, &span);
+                A::keys(&mut s.keys, &s.heads, h, &span, scale);
+                A::values(&mut s.values, &mut s.weights, &s.heads, h, &span);
+                for query in (0..text.len()).step_by(QUERY_ROWS) {
+                    let rows = QUERY_ROWS.min(text.len() - query);
+                    let scores = &mut s.scores[..rows * stride];
+                    self.multiply(&s.queries, query, rows, &s.keys, scores, stride, false);
+                    A::softmax(&mut s.probabilities, scores, stride, &s.weights);
+                    let out = &mut s.context[(first + query) * hidden + h * head..];
+                    self.multiply(&s.probabilities, 0, rows, &s.values, out, hidden, false);
+                }
+            }
+            first = span.end;
+        }
+    }
+
+    /// `states = norm(states + out(context))`, then
+    /// `states = norm(states + down(activation(up(states))))`.
+    fn feed_forward(&self, layer: &Layer<A>, states: &mut [f32], s: &mut Scratch<A>) {
+        let (hidden, inner) = (self.hidden, self.inner);
+        for (states, context) in states
+            .chunks_mut(TILE_ROWS * hidden)
+            .zip(s.context.chunks(TILE_ROWS * hidden))
+        {
+            let rows = states.len() / hidden;
+            A::rows(&mut s.rows, &context[..states.len()], hidden);
+            self.multiply(&s.rows, 0, rows, &layer.attention_out, states, hidden, true);
+            layer.attention_norm.apply(states, self.epsilon);
+            A::rows(&mut s.rows, states, hidden);
+            let between = &mut s.between[..rows * inner];
+            self.multiply(&s.rows, 0, rows, &layer.up, between, inner, false);
+            match self.activation {
+                HiddenAct::Gelu => A::gelu(between),
+                HiddenAct::GeluApproximate => gelu_tanh(between),
+                HiddenAct::Relu => relu(between),
+            }
+            A::rows(&mut s.rows, between, inner);
+            self.multiply(&s.rows, 0, rows, &layer.down, states, hidden, true);
+            layer.norm.apply(states, self.epsilon);
+        }
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a product has that many operands"
+    )]
+    fn multiply(
+        &self,
+        rows: &A::Rows,
+        first: usize,
+        count: usize,
+        matrix: &A::Matrix,
+        values: &mut [f32],
+        stride: usize,
+        add: bool,
+    ) {
+        let mut out = Out {
+            values,
+            stride,
+            add,
+        };
+        A::multiply(&self.kernels, rows, first, count, matrix, &mut out);
+    }
+}
+
+impl<A: Arithmetic> Forward for Encoder<A> {
+    fn forward(&self, batch: &[&[u32]]) -> Vec<f32> {
         let hidden = self.hidden;
         let tokens: usize = batch.iter().map(|text| text.len()).sum();
         let mut states = Vec::with_capacity(tokens * hidden);
@@ -104,172 +201,77 @@ impl Encoder {
         self.norm.apply(&mut states, self.epsilon);
         let mut scratch = Scratch::new(tokens, batch, self);
         for layer in &self.layers {
-            self.attend(layer, batch, &mut states, &mut scratch);
+            self.attend(layer, batch, &states, &mut scratch);
             self.feed_forward(layer, &mut states, &mut scratch);
         }
         states
     }
-
-    /// `states = norm(states + attention(states))`, each text by itself.
-    fn attend(&self, layer: &Layer, batch: &[&[u32]], states: &mut [f32], scratch: &mut Scratch) {
-        let hidden = self.hidden;
-        let (width, head) = (3 * hidden, hidden / self.heads);
-        let tokens = states.len() / hidden;
-        layer
-            .attention
-            .apply(states, hidden, &mut scratch.attention);
-        let scale = 1.0 / (head as f32).sqrt();
-        let mut first = 0;
-        for text in batch {
-            let len = text.len();
-            let scores = &mut scratch.scores[..len * len];
-            for h in 0..self.heads {
-                let at = first * width + h * head;
-                let queries = Matrix::rows(&scratch.attention[at..], width);
-                let keys = Matrix {
-                    data: &scratch.attention[at + hidden..],
-                    row_stride: 1,
-                    column_stride: width,
-                };
-                multiply([len, len, head], queries, keys, scale, scores, len, false);
-                softmax(scores, len);
-                let values = Matrix::rows(&scratch.attention[at + 2 * hidden..], width);
-                let out = &mut scratch.context[first * hidden + h * head..];
-                multiply(
-                    [len, head, len],
-                    Matrix::rows(scores, len),
-                    values,
-                    1.0,
-                    out,
-                    hidden,
-                    false,
-                );
-            }
-            first += len;
-        }
-        layer
-            .attention_out
-            .add(&scratch.context[..tokens * hidden], hidden, states);
-        layer.attention_norm.apply(states, self.epsilon);
-    }
-
-    /// `states = norm(states + down(activation(up(states))))`.
-    fn feed_forward(&self, layer: &Layer, states: &mut [f32], scratch: &mut Scratch) {
-        let hidden = self.hidden;
-        let inner = layer.up.bias.len();
-        for rows in states.chunks_mut(FEED_FORWARD_ROWS * hidden) {
-            let between = &mut scratch.between[..rows.len() / hidden * inner];
-            layer.up.apply(rows, hidden, between);
-            match self.activation {
-                HiddenAct::Gelu => gelu(between),
-                HiddenAct::GeluApproximate => gelu_tanh(between),
-                HiddenAct::Relu => relu(between),
-            }
-            layer.down.add(between, inner, rows);
-            layer.norm.apply(rows, self.epsilon);
-        }
-    }
 }
 
 /// Buffers of one forward pass.
-struct Scratch {
-    /// `[tokens, 3 * hidden]`.
+struct Scratch<A: Arithmetic> {
+    /// `[TILE_ROWS, 3 * hidden]`.
     attention: Vec<f32>,
+    heads: A::Heads,
     /// `[tokens, hidden]`.
     context: Vec<f32>,
-    /// `[longest, longest]`.
+    /// `[QUERY_ROWS, longest]`.
     scores: Vec<f32>,
-    /// `[FEED_FORWARD_ROWS, intermediate]`.
+    /// `[TILE_ROWS, inner]`.
     between: Vec<f32>,
+    rows: A::Rows,
+    queries: A::Rows,
+    keys: A::Matrix,
+    values: A::Matrix,
+    weights: Vec<f32>,
+    probabilities: A::Rows,
 }
 
-impl Scratch {
-    fn new(tokens: usize, batch: &[&[u32]], encoder: &Encoder) -> Self {
+impl<A: Arithmetic> Scratch<A> {
+    fn new(tokens: usize, batch: &[&[u32]], encoder: &Encoder<A>) -> Self {
         let longest = batch.iter().map(|text| text.len()).max().unwrap_or(0);
-        let inner = encoder
-            .layers
-            .first()
-            .map_or(0, |layer| layer.up.bias.len());
+        let stride = longest.next_multiple_of(super::panels::LANES);
         Self {
-            attention: vec![0.0; tokens * 3 * encoder.hidden],
+            attention: vec![0.0; TILE_ROWS.min(tokens) * 3 * encoder.hidden],
+            heads: A::Heads::default(),
             context: vec![0.0; tokens * encoder.hidden],
-            scores: vec![0.0; longest * longest],
-            between: vec![0.0; FEED_FORWARD_ROWS.min(tokens) * inner],
+            scores: vec![0.0; QUERY_ROWS.min(longest) * stride],
+            between: vec![0.0; TILE_ROWS.min(tokens) * encoder.inner],
+            rows: A::Rows::default(),
+            queries: A::Rows::default(),
+            keys: A::Matrix::default(),
+            values: A::Matrix::default(),
+            weights: Vec::new(),
+            probabilities: A::Rows::default(),
         }
     }
 }
 
-impl Layer {
+impl<A: Arithmetic> Layer<A> {
     fn load(builder: &VarBuilder<'_>, config: &Config) -> Result<Self> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let part = |name| {
-            Linear::load(
-                &builder.pp(format!("attention.self.{name}")),
-                hidden,
-                hidden,
-            )
+        let linear = |names: &[&str], input: usize, output: usize| {
+            let (mut weight, mut bias) = (Vec::new(), Vec::new());
+            for name in names {
+                let from = builder.pp(*name);
+                weight.extend(values(&from.get((output, input), "weight")?)?);
+                bias.extend(values(&from.get(output, "bias")?)?);
+            }
+            Ok::<_, candle_core::Error>(A::weights(&weight, input, &bias))
         };
-        let (query, key, value) = (part("query")?, part("key")?, part("value")?);
+        let heads = [
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+        ];
         Ok(Self {
-            attention: Linear::beside(&[query, key, value], hidden),
-            attention_out: Linear::load(&builder.pp("attention.output.dense"), hidden, hidden)?,
+            attention: linear(&heads, hidden, hidden)?,
+            attention_out: linear(&["attention.output.dense"], hidden, hidden)?,
             attention_norm: Norm::load(&builder.pp("attention.output.LayerNorm"), hidden)?,
-            up: Linear::load(&builder.pp("intermediate.dense"), hidden, inner)?,
-            down: Linear::load(&builder.pp("output.dense"), inner, hidden)?,
+            up: linear(&["intermediate.dense"], hidden, inner)?,
+            down: linear(&["output.dense"], inner, hidden)?,
             norm: Norm::load(&builder.pp("output.LayerNorm"), hidden)?,
         })
-    }
-}
-
-impl Linear {
-    fn load(builder: &VarBuilder<'_>, input: usize, output: usize) -> Result<Self> {
-        let weight = builder.get((output, input), "weight")?.t()?.contiguous()?;
-        Ok(Self {
-            weight: values(&weight)?,
-            bias: values(&builder.get(output, "bias")?)?,
-        })
-    }
-
-    /// Several layers of `input` rows whose results stand side by side.
-    fn beside(parts: &[Self], input: usize) -> Self {
-        let mut weight = Vec::with_capacity(parts.iter().map(|p| p.weight.len()).sum());
-        for row in 0..input {
-            for part in parts {
-                let width = part.bias.len();
-                weight.extend_from_slice(&part.weight[row * width..][..width]);
-            }
-        }
-        let bias = parts.iter().flat_map(|p| p.bias.iter().copied()).collect();
-        Self { weight, bias }
-    }
-
-    /// `out = rows weight + bias`; rows of `width`.
-    fn apply(&self, rows: &[f32], width: usize, out: &mut [f32]) {
-        for row in out.chunks_exact_mut(self.bias.len()) {
-            row.copy_from_slice(&self.bias);
-        }
-        self.product(rows, width, out);
-    }
-
-    /// `out += rows weight + bias`; rows of `width`.
-    fn add(&self, rows: &[f32], width: usize, out: &mut [f32]) {
-        add_bias(out, &self.bias);
-        self.product(rows, width, out);
-    }
-
-    fn product(&self, rows: &[f32], width: usize, out: &mut [f32]) {
-        let columns = self.bias.len();
-        let shape = [rows.len() / width, columns, width];
-        let weight = Matrix::rows(&self.weight, columns);
-        multiply(
-            shape,
-            Matrix::rows(rows, width),
-            weight,
-            1.0,
-            out,
-            columns,
-            true,
-        );
     }
 }
 
@@ -307,6 +309,7 @@ mod tests {
     use candle_core::{DType, Device};
     use candle_transformers::models::bert::BertModel;
 
+    use super::super::arithmetic::{Float, Int8};
     use super::*;
 
     /// Small random weights with the names of `config`.
@@ -353,9 +356,9 @@ mod tests {
             .collect()
     }
 
-    /// Equals candle's own encoder on each text by itself, whatever is packed beside it.
-    #[test]
-    fn packed_texts_equal_candles_own_encoder() {
+    /// Holds the encoder to candle's own on each text by itself, whatever is packed beside it: to
+    /// each number within `most`, and to a cosine of each text's states of at least `least`.
+    fn equals_candles_own<A: Arithmetic>(most: f32, least: f32) {
         for activation in [HiddenAct::Gelu, HiddenAct::GeluApproximate, HiddenAct::Relu] {
             let config = Config {
                 vocab_size: 50,
@@ -368,7 +371,7 @@ mod tests {
                 ..Config::default()
             };
             let builder = VarBuilder::from_tensors(weights(&config), DType::F32, &Device::Cpu);
-            let ours = Encoder::load(&builder, &config).unwrap();
+            let ours = Encoder::<A>::load(&builder, &config).unwrap();
             let candles = BertModel::load(builder, &config).unwrap();
             let texts: Vec<Vec<u32>> = [1usize, 2, 7, 33, 150, 290]
                 .iter()
@@ -387,11 +390,26 @@ mod tests {
                     .and_then(|t| t.flatten_all()?.to_vec1::<f32>())
                     .unwrap();
                 for (found, expected) in states[at..].iter().zip(&expected) {
-                    assert!((found - expected).abs() < 2e-4, "{found} and {expected}");
+                    assert!((found - expected).abs() < most, "{found} and {expected}");
                 }
+                let found = &states[at..at + expected.len()];
+                let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+                let norms = dot(found, found) * dot(&expected, &expected);
+                let cosine = dot(found, &expected) / norms.sqrt();
+                assert!(cosine >= least, "{} tokens: {cosine}", text.len());
                 at += expected.len();
             }
             assert_eq!(at, states.len());
         }
+    }
+
+    #[test]
+    fn packed_texts_in_floats_equal_candles_own_encoder() {
+        equals_candles_own::<Float>(2e-4, 0.999_99);
+    }
+
+    #[test]
+    fn packed_texts_in_bytes_are_near_candles_own_encoder() {
+        equals_candles_own::<Int8>(0.2, 0.9995);
     }
 }

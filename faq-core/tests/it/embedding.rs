@@ -1,6 +1,6 @@
 //! all-MiniLM-L6-v2 against vectors that sentence-transformers made.
 
-use faq_core::{Control, EmbedError, Embedder, TextKind};
+use faq_core::{BertEmbedder, Control, EmbedError, Embedder, ModelStore, Precision, TextKind};
 use serde_json::Value;
 
 use crate::support::{data, minilm};
@@ -13,45 +13,62 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
-#[test]
-fn equals_the_reference_vectors_alone_and_in_a_batch() {
-    let Some(file) = data("reference/minilm.json") else {
-        return;
-    };
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+/// The reference texts and their vectors; `None` where the data is missing.
+fn reference() -> Option<Vec<(String, Vec<f32>)>> {
+    let file = data("reference/minilm.json")?;
     let reference: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-    let model = minilm();
     let items = reference["items"].as_array().unwrap();
-    let texts: Vec<&str> = items
-        .iter()
-        .map(|item| item["text"].as_str().unwrap())
-        .collect();
+    assert_eq!(items.len(), 20);
+    let numbers = |item: &Value| {
+        let vector = item["embedding"].as_array().unwrap();
+        vector.iter().map(|x| x.as_f64().unwrap() as f32).collect()
+    };
+    let text = |item: &Value| item["text"].as_str().unwrap().to_owned();
+    Some(items.iter().map(|i| (text(i), numbers(i))).collect())
+}
+
+/// Calls `check` with each reference vector and ours, made in a batch and alone.
+fn with_reference(model: &BertEmbedder, check: impl Fn(&str, &[f32], &[f32])) {
+    let Some(items) = reference() else { return };
+    let texts: Vec<&str> = items.iter().map(|(text, _)| text.as_str()).collect();
     let batch = model
         .embed(&texts, TextKind::Passage, &Control::new())
         .unwrap();
-    let mut worst = 0.0f32;
-    for (item, together) in items.iter().zip(&batch) {
-        let expected: Vec<f32> = item["embedding"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|x| x.as_f64().unwrap() as f32)
-            .collect();
-        let text = item["text"].as_str().unwrap();
+    for ((text, expected), together) in items.iter().zip(&batch) {
         let alone = model
-            .embed(&[text], TextKind::Query, &Control::new())
+            .embed(&[text.as_str()], TextKind::Query, &Control::new())
             .unwrap();
-        for found in [together, &alone[0]] {
-            let difference = largest_difference(found, &expected);
-            worst = worst.max(difference);
-            assert!(
-                difference <= 1e-5,
-                "{}: off by {difference:e}",
-                item["name"]
-            );
-        }
+        check(text, expected, together);
+        check(text, expected, &alone[0]);
     }
-    eprintln!("largest difference of a component: {worst:e}");
-    assert_eq!(batch.len(), 20);
+}
+
+#[test]
+fn in_floats_equals_the_reference_vectors_alone_and_in_a_batch() {
+    let dir = ModelStore::default()
+        .offline(true)
+        .embedding("all-minilm-l6-v2")
+        .unwrap();
+    let model = BertEmbedder::load(&dir, 2, Precision::Float32).unwrap();
+    with_reference(&model, |text, expected, found| {
+        let difference = largest_difference(found, expected);
+        assert!(difference <= 1e-5, "{text:?}: off by {difference:e}");
+    });
+}
+
+#[test]
+fn in_bytes_is_near_the_reference_vectors_alone_and_in_a_batch() {
+    let model = minilm();
+    assert!(model.fingerprint().contains(":int8:"), "{model:?}");
+    with_reference(&model, |text, expected, found| {
+        let cosine = dot(expected, found);
+        assert!(cosine >= 0.996, "{text:?}: {cosine}");
+        assert!((dot(found, found) - 1.0).abs() < 1e-5);
+    });
 }
 
 #[test]
@@ -79,7 +96,6 @@ fn a_cancelled_embedding_ends() {
 
 #[test]
 fn damaged_model_files_are_named() {
-    use faq_core::BertEmbedder;
     let source = faq_core::ModelStore::default()
         .offline(true)
         .embedding("all-minilm-l6-v2")
@@ -98,19 +114,19 @@ fn damaged_model_files_are_named() {
             b"",
         ] {
             std::fs::write(&path, bytes).unwrap();
-            let error = BertEmbedder::load(dir.path(), 1).unwrap_err();
+            let error = BertEmbedder::load(dir.path(), 1, Precision::Int8).unwrap_err();
             assert!(
                 matches!(&error, EmbedError::Damaged { path: p, .. } if *p == path),
                 "{file}: {error}"
             );
         }
         std::fs::remove_file(&path).unwrap();
-        let error = BertEmbedder::load(dir.path(), 1).unwrap_err();
+        let error = BertEmbedder::load(dir.path(), 1, Precision::Int8).unwrap_err();
         assert!(
             matches!(&error, EmbedError::Io { path: p, .. } if *p == path),
             "{error}"
         );
         std::fs::write(&path, &whole).unwrap();
     }
-    BertEmbedder::load(dir.path(), 1).unwrap();
+    BertEmbedder::load(dir.path(), 1, Precision::Int8).unwrap();
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use faq_core::{BertEmbedder, ModelStore};
+use faq_core::{BertEmbedder, ModelStore, Precision};
 
 /// The embedding model, loaded once for all tests.
 pub(crate) fn minilm() -> Arc<BertEmbedder> {
@@ -12,7 +12,7 @@ pub(crate) fn minilm() -> Arc<BertEmbedder> {
             .offline(true)
             .embedding("all-MiniLM-L6-v2")
             .expect("run scripts/fetch-models first");
-        Arc::new(BertEmbedder::load(&dir, 2).unwrap())
+        Arc::new(BertEmbedder::load(&dir, 2, Precision::default()).unwrap())
     });
     Arc::clone(&MODEL)
 }

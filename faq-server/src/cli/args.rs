@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use faq_core::{ChunkConfig, DEFAULT_COLLECTION, Mode};
+use faq_core::{ChunkConfig, DEFAULT_COLLECTION, Mode, Precision};
 
 /// Where everything is kept when nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "faq-data";
@@ -47,6 +47,15 @@ pub(super) struct Common {
     /// Embedding model, a name or a path [default: all-minilm-l6-v2]
     #[arg(long, global = true, value_name = "MODEL", env = "EMBEDDING_MODEL")]
     pub(super) embedding_model: Option<String>,
+    /// What the embedding model computes with: int8 is faster, f32 exact [default: int8]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PRECISION",
+        env = "EMBEDDING_PRECISION",
+        hide_env = true
+    )]
+    pub(super) embedding_precision: Option<Precision>,
     /// Threads to compute with [default: one a core]
     #[arg(long, global = true, value_name = "N", value_parser = at_least_one)]
     pub(super) threads: Option<usize>,

@@ -139,6 +139,9 @@ impl Common {
         if let Some(model) = &self.embedding_model {
             config.embedding_model.clone_from(model);
         }
+        if let Some(precision) = self.embedding_precision {
+            config.precision = precision;
+        }
         if let Some(threads) = self.threads {
             config.threads = threads;
             // A model that writes computes on rayon's own pool; a second engine finds it there.

@@ -62,6 +62,11 @@ fn engine_config(common: &Common, values: &Values) -> EngineConfig {
     if common.embedding_model.is_none() {
         common.embedding_model = values.get("EMBEDDING_MODEL").map(str::to_owned);
     }
+    if common.embedding_precision.is_none() {
+        common.embedding_precision = values
+            .get("EMBEDDING_PRECISION")
+            .and_then(|name| name.parse().ok());
+    }
     if common.models.is_none() {
         common.models = values.get("FAQ_MODELS_DIR").map(Into::into);
     }
