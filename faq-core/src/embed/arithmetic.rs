@@ -316,11 +316,10 @@ impl Arithmetic for Int8 {
         let mut matrix = ByteMatrix::default();
         for from in (0..depth).step_by(SLICE) {
             let to = (from + SLICE).min(depth);
-            let part: Vec<f32> = columns
-                .chunks_exact(depth)
-                .flat_map(|column| &column[from..to])
-                .copied()
-                .collect();
+            let mut part = Vec::with_capacity(bias.len() * (to - from));
+            for column in columns.chunks_exact(depth) {
+                part.extend_from_slice(&column[from..to]);
+            }
             let stride = (to - from).next_multiple_of(4);
             let mut bytes = vec![0; bias.len() * stride];
             let mut slice = MatrixSlice {

@@ -6,8 +6,6 @@
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use candle_core::{DType, Device};
-use candle_nn::VarBuilder;
 use candle_transformers::models::bert::Config;
 use faq_ingest::ByteRange;
 use rayon::prelude::*;
@@ -17,6 +15,7 @@ use tokenizers::Tokenizer;
 use super::arithmetic::{Float, Int8};
 use super::encoder::{Encoder, Forward};
 use super::pooling::{Pooling, PoolingConfig};
+use super::weights::WeightFile;
 use super::{EmbedError, Embedder, Precision, TextKind, tokens};
 use crate::Control;
 
@@ -425,13 +424,14 @@ fn load_weights(
     config: &Config,
     precision: Precision,
 ) -> Result<(Box<dyn Forward>, u32), EmbedError> {
-    let bytes = read(path)?;
-    let checksum = crc32fast::hash(&bytes);
-    let builder = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &Device::Cpu)
-        .map_err(|e| damaged(path, e))?;
-    let encoder: candle_core::Result<Box<dyn Forward>> = match precision {
-        Precision::Float32 => Encoder::<Float>::load(&builder, config).map(|e| Box::new(e) as _),
-        Precision::Int8 => Encoder::<Int8>::load(&builder, config).map(|e| Box::new(e) as _),
+    let file = WeightFile::open(path)?;
+    let load = || -> Result<Box<dyn Forward>, String> {
+        let weights = file.weights()?;
+        Ok(match precision {
+            Precision::Float32 => Box::new(Encoder::<Float>::load(weights, config)?),
+            Precision::Int8 => Box::new(Encoder::<Int8>::load(weights, config)?),
+        })
     };
-    Ok((encoder.map_err(|e| damaged(path, e))?, checksum))
+    let encoder = load().map_err(|e| damaged(path, e))?;
+    Ok((encoder, file.checksum()))
 }

@@ -5,14 +5,13 @@
 //! what is between two products stays in the cache. Weights are laid out once, at load: queries,
 //! keys and values side by side, each matrix in the order in which the kernels read it.
 
-use candle_core::{Result, Tensor};
-use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{Config, HiddenAct};
 
 use super::arithmetic::Arithmetic;
 use super::cpu::Level;
 use super::kernels::{gelu_tanh, layer_norm, relu};
 use super::product::{Kernels, Out};
+use super::weights::{Floats, Weights};
 
 /// Rows that go through a layer's products at once.
 const TILE_ROWS: usize = 48;
@@ -38,7 +37,7 @@ pub(super) struct Encoder<A: Arithmetic> {
     activation: HiddenAct,
     epsilon: f32,
     /// `[vocabulary, hidden]`.
-    words: Vec<f32>,
+    words: Floats,
     /// `[positions, hidden]`, the embedding of the one token type added.
     positions: Vec<f32>,
     norm: Norm,
@@ -62,43 +61,39 @@ struct Norm {
 }
 
 impl<A: Arithmetic> Encoder<A> {
-    /// Takes the weights out of `builder`; shapes that are not those of `config` are errors.
-    pub(super) fn load(builder: &VarBuilder<'_>, config: &Config) -> Result<Self> {
-        let nested = builder.contains_tensor("bert.embeddings.word_embeddings.weight");
-        let builder = if nested {
-            builder.pp("bert")
-        } else {
-            builder.clone()
-        };
-        let hidden = config.hidden_size;
-        let from = builder.pp("embeddings");
-        let words = values(&from.get((config.vocab_size, hidden), "word_embeddings.weight")?)?;
-        let mut positions = values(&from.get(
-            (config.max_position_embeddings, hidden),
-            "position_embeddings.weight",
-        )?)?;
-        let types = values(&from.get(
-            (config.type_vocab_size, hidden),
-            "token_type_embeddings.weight",
-        )?)?;
+    /// Takes the weights out of a file; shapes that are not those of `config` are errors, and the
+    /// text says which tensor was wrong.
+    pub(super) fn load(mut from: Weights<'_>, config: &Config) -> Result<Self, String> {
+        if from.has("bert.embeddings.word_embeddings.weight") {
+            from.below("bert.");
+        }
+        let (hidden, table) = (config.hidden_size, "embeddings.");
+        let get = |name: &str, shape: &[usize]| from.get(&format!("{table}{name}"), shape);
+        let rows = config.max_position_embeddings;
+        let mut positions = get("position_embeddings.weight", &[rows, hidden])?;
+        let kinds = [config.type_vocab_size, hidden];
+        let types = get("token_type_embeddings.weight", &kinds)?;
+        let first = types.get(..hidden).ok_or("it has no token types")?;
         for position in positions.chunks_exact_mut(hidden) {
-            for (x, t) in position.iter_mut().zip(&types[..hidden]) {
+            for (x, t) in position.iter_mut().zip(first) {
                 *x += t;
             }
         }
-        let layers = (0..config.num_hidden_layers)
-            .map(|i| Layer::load(&builder.pp(format!("encoder.layer.{i}")), config))
-            .collect::<Result<_>>()?;
         Ok(Self {
             hidden,
             heads: config.num_attention_heads,
             inner: config.intermediate_size,
             activation: config.hidden_act,
             epsilon: config.layer_norm_eps as f32,
-            words,
+            words: from.floats(
+                &format!("{table}word_embeddings.weight"),
+                &[config.vocab_size, hidden],
+            )?,
             positions,
-            norm: Norm::load(&from.pp("LayerNorm"), hidden)?,
-            layers,
+            norm: Norm::load(&from, "embeddings.LayerNorm", hidden)?,
+            layers: (0..config.num_hidden_layers)
+                .map(|i| Layer::load(&from, &format!("encoder.layer.{i}."), config))
+                .collect::<Result<_, _>>()?,
             kernels: Kernels::of(Level::best()),
         })
     }
@@ -191,9 +186,10 @@ impl<A: Arithmetic> Forward for Encoder<A> {
         let hidden = self.hidden;
         let tokens: usize = batch.iter().map(|text| text.len()).sum();
         let mut states = Vec::with_capacity(tokens * hidden);
+        let words = self.words.as_slice();
         for text in batch {
             for (position, id) in text.iter().enumerate() {
-                let word = &self.words[*id as usize * hidden..][..hidden];
+                let word = &words[*id as usize * hidden..][..hidden];
                 let place = &self.positions[position * hidden..][..hidden];
                 states.extend(word.iter().zip(place).map(|(w, p)| w + p));
             }
@@ -248,17 +244,17 @@ impl<A: Arithmetic> Scratch<A> {
 }
 
 impl<A: Arithmetic> Layer<A> {
-    fn load(builder: &VarBuilder<'_>, config: &Config) -> Result<Self> {
+    fn load(from: &Weights<'_>, layer: &str, config: &Config) -> Result<Self, String> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let linear = |names: &[&str], input: usize, output: usize| {
             let (mut weight, mut bias) = (Vec::new(), Vec::new());
             for name in names {
-                let from = builder.pp(*name);
-                weight.extend(values(&from.get((output, input), "weight")?)?);
-                bias.extend(values(&from.get(output, "bias")?)?);
+                weight.extend(from.get(&format!("{layer}{name}.weight"), &[output, input])?);
+                bias.extend(from.get(&format!("{layer}{name}.bias"), &[output])?);
             }
-            Ok::<_, candle_core::Error>(A::weights(&weight, input, &bias))
+            Ok::<_, String>(A::weights(&weight, input, &bias))
         };
+        let norm = |name: &str| Norm::load(from, &format!("{layer}{name}"), hidden);
         let heads = [
             "attention.self.query",
             "attention.self.key",
@@ -267,24 +263,20 @@ impl<A: Arithmetic> Layer<A> {
         Ok(Self {
             attention: linear(&heads, hidden, hidden)?,
             attention_out: linear(&["attention.output.dense"], hidden, hidden)?,
-            attention_norm: Norm::load(&builder.pp("attention.output.LayerNorm"), hidden)?,
+            attention_norm: norm("attention.output.LayerNorm")?,
             up: linear(&["intermediate.dense"], hidden, inner)?,
             down: linear(&["output.dense"], inner, hidden)?,
-            norm: Norm::load(&builder.pp("output.LayerNorm"), hidden)?,
+            norm: norm("output.LayerNorm")?,
         })
     }
 }
 
 impl Norm {
-    fn load(builder: &VarBuilder<'_>, width: usize) -> Result<Self> {
+    fn load(from: &Weights<'_>, name: &str, width: usize) -> Result<Self, String> {
         // Weights that were converted from TensorFlow call them gamma and beta.
         let named = |new: &str, old: &str| {
-            let name = if builder.contains_tensor(new) {
-                new
-            } else {
-                old
-            };
-            values(&builder.get(width, name)?)
+            let (new, old) = (format!("{name}.{new}"), format!("{name}.{old}"));
+            from.get(if from.has(&new) { &new } else { &old }, &[width])
         };
         Ok(Self {
             weight: named("weight", "gamma")?,
@@ -297,19 +289,17 @@ impl Norm {
     }
 }
 
-fn values(tensor: &Tensor) -> Result<Vec<f32>> {
-    tensor.flatten_all()?.to_vec1()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::HashMap;
 
-    use candle_core::{DType, Device};
+    use candle_core::{DType, Device, Tensor};
+    use candle_nn::VarBuilder;
     use candle_transformers::models::bert::BertModel;
 
     use super::super::arithmetic::{Float, Int8};
+    use super::super::weights::WeightFile;
     use super::*;
 
     /// Small random weights with the names of `config`.
@@ -370,8 +360,12 @@ mod tests {
                 hidden_act: activation,
                 ..Config::default()
             };
-            let builder = VarBuilder::from_tensors(weights(&config), DType::F32, &Device::Cpu);
-            let ours = Encoder::<A>::load(&builder, &config).unwrap();
+            let tensors = weights(&config);
+            let file = tempfile::NamedTempFile::new().unwrap();
+            candle_core::safetensors::save(&tensors, file.path()).unwrap();
+            let ours = WeightFile::open(file.path()).unwrap();
+            let ours = Encoder::<A>::load(ours.weights().unwrap(), &config).unwrap();
+            let builder = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
             let candles = BertModel::load(builder, &config).unwrap();
             let texts: Vec<Vec<u32>> = [1usize, 2, 7, 33, 150, 290]
                 .iter()

@@ -13,6 +13,7 @@ mod panels;
 mod pooling;
 mod product;
 mod tokens;
+mod weights;
 
 pub use bert::BertEmbedder;
 pub use error::EmbedError;
