@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteRange, Format};
+use crate::{ByteRange, Format, Layout};
 
 /// A parsed document.
 ///
@@ -26,6 +26,9 @@ pub struct Document {
     pub pages: Vec<Page>,
     /// What could not be read, or was left out, and why.
     pub warnings: Vec<Warning>,
+    /// Where the blocks stand on the pages, where it was asked for and the format has such places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
 }
 
 /// A piece of a document with one role.
@@ -120,6 +123,8 @@ pub struct DocumentBuilder {
     blocks: Vec<Block>,
     pages: Vec<Page>,
     warnings: Vec<Warning>,
+    /// Where the blocks stand on the pages, where that is known.
+    pub layout: Option<Layout>,
     /// The title the document itself declares.
     pub title: Option<String>,
 }
@@ -251,6 +256,7 @@ impl DocumentBuilder {
             blocks,
             pages,
             warnings,
+            layout,
             title,
         } = self;
         Document {
@@ -261,6 +267,7 @@ impl DocumentBuilder {
             blocks,
             pages,
             warnings,
+            layout,
         }
     }
 }

@@ -49,6 +49,11 @@ pub struct ParseOptions {
     /// the caller's alone. PDFs of many pages are the ones that gain. Where no thread can be
     /// had, the caller's does the work.
     pub threads: usize,
+    /// Whether to tell where the blocks stand on the pages, in [`Document::layout`]. Told of
+    /// PDFs alone.
+    ///
+    /// [`Document::layout`]: crate::Document::layout
+    pub layout: bool,
 }
 
 /// One parse's account against its limits. Parsers call [`Budget::tick`] in every loop
@@ -58,6 +63,7 @@ pub struct Budget {
     limits: Limits,
     cancel: Option<Arc<AtomicBool>>,
     threads: usize,
+    layout: bool,
     started: Instant,
     ticks: std::cell::Cell<u32>,
 }
@@ -69,6 +75,7 @@ impl Budget {
             limits: options.limits.clone(),
             cancel: options.cancel.clone(),
             threads: options.threads.max(1),
+            layout: options.layout,
             started: Instant::now(),
             ticks: std::cell::Cell::new(0),
         }
@@ -84,6 +91,11 @@ impl Budget {
         self.threads
     }
 
+    /// Whether the caller wants to know where blocks stand on their pages.
+    pub fn layout(&self) -> bool {
+        self.layout
+    }
+
     /// The same account for another thread of the same parse: one clock, one flag.
     #[must_use]
     pub fn for_thread(&self) -> Self {
@@ -91,6 +103,7 @@ impl Budget {
             limits: self.limits.clone(),
             cancel: self.cancel.clone(),
             threads: 1,
+            layout: self.layout,
             started: self.started,
             ticks: std::cell::Cell::new(0),
         }

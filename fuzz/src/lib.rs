@@ -21,7 +21,7 @@ pub fn read(bytes: &[u8], name: &str) {
             time: Duration::from_secs(20),
             ..Limits::default()
         },
-        cancel: None,
+        ..ParseOptions::default()
     };
     match parse(bytes, name, &options) {
         Ok(document) => check(&document),

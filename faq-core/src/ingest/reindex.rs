@@ -200,6 +200,7 @@ impl Collection {
                 blocks,
                 pages,
                 warnings,
+                layout: None,
             },
         })
     }

@@ -4,12 +4,13 @@
 use super::blocks::{self, Body, Draft, DraftBlock, Headings, Nesting};
 use super::lines::{self, Vocabulary};
 use super::outline::Outline;
+use super::place::{self, Area, Frame};
 use super::pages::PageText;
 use super::words::Fragment;
 use super::{columns, furniture, ocr};
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
-use crate::{BlockKind, Document, Format, ParseError};
+use crate::{BlockKind, Document, Format, Layout, PageSize, ParseError};
 
 /// What a document says of itself as a whole.
 pub(super) struct Front {
@@ -52,8 +53,11 @@ pub(super) fn build(
         // A scanned page under a printed header is a page without text all the same.
         let own = !main.is_empty() || !page.aside.is_empty();
         page_blocks(main, &page.tables, body, budget, &mut blocks)?;
+        locate(&mut blocks, 0, number, page.frame, budget);
         for aside in std::mem::take(&mut page.aside) {
+            let (frame, from) = (Frame::of(&aside), blocks.len());
             page_blocks(aside.fragments, &[], body, budget, &mut blocks)?;
+            locate(&mut blocks, from, number, frame, budget);
         }
         page.tables = Vec::new();
         texts.push(match ocr {
@@ -79,6 +83,7 @@ pub(super) fn build(
     let mut builder = DocumentBuilder::new();
     let mut nesting = Nesting::default();
     builder.title = front.title;
+    let mut layout = budget.layout().then(|| layout_of(&pages));
     for (i, ((page, blocks), text)) in pages.iter().zip(&drafts).zip(&texts).enumerate() {
         budget.check_clock()?;
         let number = (i + 1) as u32;
@@ -87,7 +92,15 @@ pub(super) fn build(
             budget.tick()?;
             let done = blocks::finish(block, &headings, body, &vocabulary);
             let nested = nesting.level(done.kind, block);
+            let index = builder.len();
             builder.push(done.kind, done.level.or(nested), Some(number), &done.text);
+            if let Some(layout) = layout.as_mut().filter(|_| builder.len() > index) {
+                let of_page = |area: &Area| {
+                    let page = &pages[area.page as usize - 1];
+                    place::place(index, *area, (page.width, page.height))
+                };
+                layout.places.extend(block.areas.iter().map(of_page));
+            }
             budget.check_blocks(builder.len())?;
             if builder.title.is_none() && done.kind == BlockKind::Heading {
                 builder.title = Some(done.text);
@@ -103,7 +116,33 @@ pub(super) fn build(
             images: pages.iter().filter(|p| p.has_image).count(),
         });
     }
+    builder.layout = layout;
     Ok(builder.finish(Format::Pdf))
+}
+
+fn layout_of(pages: &[PageText]) -> Layout {
+    let size = |page: &PageText| PageSize {
+        width: page.width,
+        height: page.height,
+    };
+    Layout {
+        pages: pages.iter().map(size).collect(),
+        places: Vec::new(),
+    }
+}
+
+/// Notes where on its page each block from `from` on stands.
+fn locate(blocks: &mut [DraftBlock], from: usize, page: u32, frame: Frame, budget: &Budget) {
+    if !budget.layout() {
+        return;
+    }
+    for block in &mut blocks[from..] {
+        let on_page = |rect| Area {
+            page,
+            rect: frame.on_page(rect),
+        };
+        block.areas = block.area.take().map(on_page).into_iter().collect();
+    }
 }
 
 fn warn_of(page: &PageText, text: &Text, number: u32, builder: &mut DocumentBuilder) {
@@ -189,6 +228,7 @@ fn join_across(pages: &mut [Vec<DraftBlock>]) {
 
 fn append(last: &mut DraftBlock, rest: DraftBlock) {
     last.lines.extend(rest.lines);
+    last.areas.extend(rest.areas);
     last.runs_on = rest.runs_on;
 }
 

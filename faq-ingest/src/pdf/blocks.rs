@@ -4,8 +4,10 @@
 use std::collections::HashMap;
 
 use super::font::Style;
+use super::geometry::Rect;
 use super::lines::{self, Line, Vocabulary};
 use super::outline::Outline;
+use super::place::{self, Area};
 use super::table;
 use super::words::Fragment;
 use crate::BlockKind;
@@ -28,6 +30,10 @@ pub(super) struct DraftBlock {
     pub(super) style: Style,
     /// Left edge of the first line.
     pub(super) x0: f32,
+    /// The box around the lines, in the frame of their direction; `None` for text out of an image.
+    pub(super) area: Option<Rect>,
+    /// Boxes on the pages, once the frame was undone; several for a block that was cut in two.
+    pub(super) areas: Vec<Area>,
     /// Whether it is the first of its region.
     pub(super) opens: bool,
     /// Whether it is the last of its region and fills its last line, so that it may go on in
@@ -164,6 +170,8 @@ pub(super) fn recognised(text: &str, body: Body) -> Vec<DraftBlock> {
                 size: body.size,
                 style: Style::default(),
                 x0: 0.0,
+                area: None,
+                areas: Vec::new(),
                 opens: false,
                 runs_on: false,
             }),
@@ -188,6 +196,8 @@ fn row_block(row: table::Row, size: f32, x0: f32) -> DraftBlock {
         size,
         style: Style::default(),
         x0,
+        area: row.area,
+        areas: Vec::new(),
         opens: false,
         runs_on: false,
     }
@@ -294,6 +304,8 @@ fn text_block(lines: &[Line]) -> DraftBlock {
             mono: false,
         },
         x0: lines.first().map_or(0.0, |l| l.x0),
+        area: place::around(lines),
+        areas: Vec::new(),
         opens: false,
         runs_on: false,
     }
@@ -328,6 +340,8 @@ fn code_block(lines: &[Line]) -> DraftBlock {
             ..Style::default()
         },
         x0: left,
+        area: place::around(lines),
+        areas: Vec::new(),
         opens: false,
         runs_on: false,
     }

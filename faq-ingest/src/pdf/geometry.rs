@@ -94,6 +94,16 @@ impl Rect {
         self.y1 - self.y0
     }
 
+    /// The box around both.
+    pub(super) fn union(&self, other: &Self) -> Self {
+        Self {
+            x0: self.x0.min(other.x0),
+            y0: self.y0.min(other.y0),
+            x1: self.x1.max(other.x1),
+            y1: self.y1.max(other.y1),
+        }
+    }
+
     /// The upright box around this one after `m`.
     pub(super) fn transformed(&self, m: &Matrix) -> Self {
         let corners = [

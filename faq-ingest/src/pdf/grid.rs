@@ -5,6 +5,7 @@
 //! that reading order sees the table as what it is.
 
 use super::font::Style;
+use super::geometry::Rect;
 use super::interpret::Segment;
 use super::lines::{self, Vocabulary};
 use super::ruling::Rules;
@@ -40,7 +41,7 @@ pub(super) fn extract(
     budget: &Budget,
 ) -> Result<Vec<Row>, ParseError> {
     let mut rows = Vec::new();
-    if !main.upright || rules.horizontal.len() < 2 || rules.vertical.is_empty() {
+    if main.degrees != 0 || rules.horizontal.len() < 2 || rules.vertical.is_empty() {
         return Ok(rows);
     }
     let mirrored;
@@ -213,6 +214,7 @@ impl Grid {
         let mut texts: Vec<Vec<String>> = Vec::new();
         let mut looks: Vec<Look> = Vec::new();
         let mut places: Vec<Fragment> = Vec::new();
+        let mut areas: Vec<Rect> = Vec::new();
         for (row, cells) in by_row {
             let mut line = vec![String::new(); columns];
             let mut bold = true;
@@ -244,10 +246,16 @@ impl Grid {
                 row: Some(first + texts.len()),
                 ..lead
             });
+            areas.push(Rect {
+                x0: self.xs[0],
+                y0: self.ys[row],
+                x1: self.xs[columns],
+                y1: self.ys[row + 1],
+            });
             looks.push(Look { bold });
             texts.push(line);
         }
-        let rows = table::read_rows(&texts, table::header_row(&texts, &looks));
+        let rows = table::read_rows(&texts, &areas, table::header_row(&texts, &looks));
         Ok(Some((rows, places)))
     }
 

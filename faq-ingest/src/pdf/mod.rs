@@ -28,6 +28,7 @@ mod objects;
 mod ocr;
 mod outline;
 mod pages;
+mod place;
 mod ruling;
 mod table;
 mod widths;

@@ -7,6 +7,7 @@ use lopdf::{Document, ObjectId};
 
 use super::font::FontCache;
 use super::objects::{PageEntry, Source};
+use super::place::Frame;
 use super::ruling::Rules;
 use super::words::{self, Direction, Fragment};
 use super::{grid, interpret, table};
@@ -23,10 +24,12 @@ const STEP: usize = 2;
 pub(super) struct PageText {
     /// Text in the page's main direction.
     pub(super) main: Packed,
+    pub(super) frame: Frame,
     /// Tables drawn with lines, whose rows stand in `main`.
     pub(super) tables: Vec<table::Row>,
     /// Text in other directions: margin notes, labels of axes, stamps.
     pub(super) aside: Vec<Direction>,
+    pub(super) width: f32,
     pub(super) height: f32,
     pub(super) has_image: bool,
     /// Images that are drawn on it, the largest first, with their clockwise quarter turns.
@@ -169,9 +172,11 @@ fn read_page<'a>(
     let mut main = directions.next().unwrap_or_default();
     let tables = grid::extract(&mut main, &rules, source.budget)?;
     Ok(PageText {
+        frame: Frame::of(&main),
         main: Packed::of(main.fragments),
         tables,
         aside: directions.collect(),
+        width: content.width,
         height: content.height,
         has_image: content.has_image,
         images: content.images_by_size(),

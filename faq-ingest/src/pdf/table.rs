@@ -1,6 +1,8 @@
 //! Tables: lines of several aligned cells, one under the other.
 
+use super::geometry::Rect;
 use super::lines::Line;
+use super::place;
 use super::words::Fragment;
 use crate::table::{header_text, joined};
 
@@ -12,6 +14,8 @@ const MAX_LINES: usize = 400;
 pub(super) struct Table {
     /// Cells by row; rows have the same number of cells, some of them empty.
     pub(super) rows: Vec<Vec<String>>,
+    /// The box around each row.
+    pub(super) areas: Vec<Rect>,
     /// Whether the first row names the columns.
     pub(super) header: bool,
     /// Lines used up.
@@ -19,16 +23,17 @@ pub(super) struct Table {
 }
 
 /// A row as it is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     /// `cell | cell`, and for a header a line of dashes below it.
     pub(super) text: String,
     pub(super) header: bool,
+    pub(super) area: Option<Rect>,
 }
 
 impl Table {
     pub(super) fn read(&self) -> Vec<Row> {
-        read_rows(&self.rows, self.header.then_some(0))
+        read_rows(&self.rows, &self.areas, self.header.then_some(0))
     }
 }
 
@@ -38,8 +43,8 @@ pub(super) struct Look {
     pub(super) bold: bool,
 }
 
-/// Rows as text; the row `header` names the columns.
-pub(super) fn read_rows(rows: &[Vec<String>], header: Option<usize>) -> Vec<Row> {
+/// Rows as text, with the box around each; the row `header` names the columns.
+pub(super) fn read_rows(rows: &[Vec<String>], areas: &[Rect], header: Option<usize>) -> Vec<Row> {
     let read = |(i, row): (usize, &Vec<String>)| {
         let cells: Vec<&str> = row.iter().map(String::as_str).collect();
         let header = header == Some(i) && cells.len() > 1;
@@ -48,7 +53,11 @@ pub(super) fn read_rows(rows: &[Vec<String>], header: Option<usize>) -> Vec<Row>
         } else {
             joined(&cells)
         };
-        Row { text, header }
+        Row {
+            text,
+            header,
+            area: areas.get(i).copied(),
+        }
     };
     rows.iter().enumerate().map(read).collect()
 }
@@ -97,15 +106,22 @@ pub(super) fn table_at(lines: &[Line]) -> Option<Table> {
     if run.iter().filter(|l| l.cells.len() >= 2).count() < 2 {
         return None;
     }
-    let rows = rows(run, &columns);
+    let (rows, firsts) = rows(run, &columns);
     if rows.len() < 2 {
         return None;
     }
     // Rows of several lines have the look of their first; the header is one line as a rule.
     let looks: Vec<Look> = run.iter().map(|l| Look { bold: l.style.bold }).collect();
     let header = is_header(&rows, &looks);
+    let ends = firsts.iter().skip(1).copied().chain([used]);
+    let areas = firsts
+        .iter()
+        .zip(ends)
+        .filter_map(|(&from, to)| place::around(&run[from..to]))
+        .collect();
     Some(Table {
         rows,
+        areas,
         header,
         lines: used,
     })
@@ -188,9 +204,10 @@ fn column_of(cell: &Fragment, columns: &[Column]) -> Option<usize> {
     (distance(&columns[nearest]) < cell.size * 8.0).then_some(nearest)
 }
 
-/// Lines into rows; a line without a first cell close under the last one continues it.
-fn rows(run: &[Line], columns: &[Column]) -> Vec<Vec<String>> {
+/// Lines into rows, with the first line of each; a line without a first cell close under the last one continues it.
+fn rows(run: &[Line], columns: &[Column]) -> (Vec<Vec<String>>, Vec<usize>) {
     let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut firsts = Vec::new();
     for (i, line) in run.iter().enumerate() {
         let placed: Vec<(usize, &Fragment)> = line
             .cells
@@ -202,6 +219,7 @@ fn rows(run: &[Line], columns: &[Column]) -> Vec<Vec<String>> {
             && pitch(run, i) < line.size * 1.45;
         if !continues {
             rows.push(vec![String::new(); columns.len()]);
+            firsts.push(i);
         }
         let Some(row) = rows.last_mut() else { continue };
         for (k, cell) in placed {
@@ -211,7 +229,7 @@ fn rows(run: &[Line], columns: &[Column]) -> Vec<Vec<String>> {
             row[k].push_str(cell.text.trim());
         }
     }
-    rows
+    (rows, firsts)
 }
 
 /// Whether the second line belongs to the first: names of columns, some in two lines, over rows

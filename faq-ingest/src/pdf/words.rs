@@ -2,6 +2,7 @@
 
 use super::font::Style;
 use super::interpret::{Glyph, PageContent, Role};
+use super::place::{ASCENT, DESCENT};
 use super::ruling::Rules;
 use crate::ParseError;
 use crate::limits::Budget;
@@ -51,11 +52,11 @@ pub(super) struct Fragment {
 
 impl Fragment {
     pub(super) fn top(&self) -> f32 {
-        self.y - self.size * 0.75
+        self.y - self.size * ASCENT
     }
 
     pub(super) fn bottom(&self) -> f32 {
-        self.y + self.size * 0.22
+        self.y + self.size * DESCENT
     }
 
     /// Swaps left and right, so that all that follows reads a right-to-left page the same way.
@@ -70,8 +71,8 @@ pub(super) struct Direction {
     pub(super) fragments: Vec<Fragment>,
     /// Glyphs in it, by which the main direction of a page is told.
     pub(super) glyphs: usize,
-    /// Whether its lines run along the page's upper edge.
-    pub(super) upright: bool,
+    /// Angle of its lines to the page's upper edge.
+    pub(super) degrees: i16,
     /// Whether left and right were swapped, as for right-to-left text.
     pub(super) mirrored: bool,
 }
@@ -139,7 +140,7 @@ pub(super) fn directions(
         out.push(Direction {
             fragments,
             glyphs: glyphs.len(),
-            upright,
+            degrees,
             mirrored,
         });
     }
