@@ -16,7 +16,7 @@ DEMO_MODELS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check fmt-check clippy doc deny scripts-check bench models samples clean
+.PHONY: help demo build test check fmt-check clippy doc deny scripts-check bench fuzz models samples clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of:'
