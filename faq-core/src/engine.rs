@@ -55,7 +55,7 @@ impl EngineConfig {
             precision: Precision::default(),
             chunking: ChunkConfig::default(),
             limits: Limits::default(),
-            reader: Arc::new(InProcess),
+            reader: Arc::new(InProcess::default()),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             graph_min_vectors: CollectionConfig::default().graph_min_vectors,
         }

@@ -48,8 +48,8 @@ pub use faq_index::{
     Mode, Plan, StoredChunk, TruthCopy, VectorSearch, WriteReceipt, documents_in_copy,
 };
 pub use faq_ingest::{
-    Block, BlockKind, ByteRange, Chunk, ChunkConfig, ChunkError, Document, Format, Limits, Page,
-    ParseError, ParseOptions, Utf16Range, Warning,
+    Block, BlockKind, ByteRange, Chunk, ChunkConfig, ChunkError, Document, Format, Layout, LeftOut,
+    Limits, Page, PageArea, PageSize, ParseError, ParseOptions, Utf16Range, Warning,
 };
 pub use ingest::{
     Chunked, DocumentReader, Embedded, Failure, InProcess, IngestOptions, IngestReport, Parsed,

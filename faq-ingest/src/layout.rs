@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The places of a document's blocks, for whoever draws them; see
+/// What a document's pages look like, for whoever draws them; see
 /// [`ParseOptions::layout`](crate::ParseOptions::layout).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Layout {
     /// Size of each page, in the order of [`Document::pages`](crate::Document::pages).
     pub pages: Vec<PageSize>,
-    /// Places in the order of the blocks. A block that a column's or a page's end cuts in two has
-    /// one for each part; one whose text was recognised from an image has none.
-    pub places: Vec<Place>,
+    /// For each of [`Document::blocks`](crate::Document::blocks) where it stands: one box as a
+    /// rule, several where the end of a column or a page cuts it in two, none where its text was
+    /// recognised from an image.
+    pub blocks: Vec<Vec<PageArea>>,
+    /// Running headers, footers and page numbers that repeat, and are no part of the text.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Size of a page as it is shown, its rotation undone, in points (1/72 inch).
@@ -22,14 +25,10 @@ pub struct PageSize {
     pub height: f32,
 }
 
-/// A box around a block, or around the part of it that stands in one column of one page.
-///
-/// In points from the upper left corner of the page as it is shown, y downwards; it lies within
-/// the page.
+/// A box on a page, in points from the upper left corner of the page as it is shown, y downwards.
+/// It lies within the page.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Place {
-    /// Index of the block in [`Document::blocks`](crate::Document::blocks).
-    pub block: usize,
+pub struct PageArea {
     /// Page number from 1.
     pub page: u32,
     /// Distance of its left edge from the page's.
@@ -40,4 +39,13 @@ pub struct Place {
     pub width: f32,
     /// Height of the box.
     pub height: f32,
+}
+
+/// Text on a page that is no part of the document's text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Where it stands.
+    pub area: PageArea,
+    /// What it says.
+    pub text: String,
 }

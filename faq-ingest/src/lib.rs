@@ -51,7 +51,7 @@ pub use detect::detect;
 pub use document::{Block, BlockKind, Document, DocumentBuilder, Page, Warning};
 pub use error::{ChunkError, ParseError};
 pub use format::Format;
-pub use layout::{Layout, PageSize, Place};
+pub use layout::{Layout, LeftOut, PageArea, PageSize};
 pub use limits::{Budget, Limits, ParseOptions};
 pub use parse::{Parser, parse, parse_with};
 pub use pdf::{ImageEncoding, OcrEngine, PageImage, PdfParser, PixelColor};

@@ -27,7 +27,7 @@ use crate::{Control, Result};
 ///
 /// impl DocumentReader for Logged {
 ///     fn read(&self, source: &Source, limits: &Limits, control: &Control) -> Result<Document> {
-///         let document = InProcess.read(source, limits, control)?;
+///         let document = InProcess::default().read(source, limits, control)?;
 ///         eprintln!("{}: {} blocks", source.filename, document.blocks.len());
 ///         Ok(document)
 ///     }
@@ -51,19 +51,40 @@ pub trait DocumentReader: Send + Sync + std::fmt::Debug {
     fn read(&self, source: &Source, limits: &Limits, control: &Control) -> Result<Document>;
 }
 
-/// Reads on the caller's thread, in this process.
+/// Reads in this process: on the caller's thread, and the pages of long PDFs on others beside it.
 ///
 /// A parser that a document drives into a stack overflow or out of memory takes the process
 /// with it; the limits make that unlikely, not impossible.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct InProcess;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InProcess {
+    /// Threads that the pages of one document are read on, the caller's among them. Default: one
+    /// a core, 4 at most, which is where more stop being worth it.
+    pub threads: usize,
+    /// Whether documents say where their blocks stand on the pages ([`Document::layout`]).
+    /// Default: no.
+    pub layout: bool,
+}
+
+impl Default for InProcess {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            threads: cores.min(MOST_THREADS),
+            layout: false,
+        }
+    }
+}
+
+/// Most threads that one document is read on unless the caller says otherwise.
+const MOST_THREADS: usize = 4;
 
 impl DocumentReader for InProcess {
     fn read(&self, source: &Source, limits: &Limits, control: &Control) -> Result<Document> {
         let options = ParseOptions {
             limits: limits.clone(),
             cancel: Some(control.cancel.flag()),
-            ..ParseOptions::default()
+            threads: self.threads,
+            layout: self.layout,
         };
         Ok(faq_ingest::parse(
             &source.bytes,

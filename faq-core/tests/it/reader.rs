@@ -27,7 +27,7 @@ impl DocumentReader for Counting {
                 retryable: true,
             }));
         }
-        InProcess.read(source, limits, control)
+        InProcess::default().read(source, limits, control)
     }
 }
 

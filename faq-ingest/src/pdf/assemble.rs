@@ -4,13 +4,13 @@
 use super::blocks::{self, Body, Draft, DraftBlock, Headings, Nesting};
 use super::lines::{self, Vocabulary};
 use super::outline::Outline;
-use super::place::{self, Area, Frame};
 use super::pages::PageText;
+use super::place::{self, Area, Frame};
 use super::words::Fragment;
 use super::{columns, furniture, ocr};
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
-use crate::{BlockKind, Document, Format, Layout, PageSize, ParseError};
+use crate::{BlockKind, Document, Format, Layout, LeftOut, PageArea, PageSize, ParseError};
 
 /// What a document says of itself as a whole.
 pub(super) struct Front {
@@ -38,7 +38,12 @@ pub(super) fn build(
         .map(|p| std::mem::take(&mut p.main).unpack())
         .collect();
     let heights: Vec<f32> = pages.iter().map(|p| p.height).collect();
+    let mut layout = budget.layout().then(|| layout_of(&pages));
+    let whole = layout.is_some().then(|| mains.clone());
     furniture::remove(&mut mains, &heights, budget)?;
+    if let (Some(layout), Some(whole)) = (&mut layout, whole) {
+        layout.left_out = left_out(&pages, &whole, &mains);
+    }
     let body = Body::of(mains.iter().flatten());
     let mut vocabulary = Vocabulary::default();
     for fragment in mains.iter().flatten() {
@@ -83,7 +88,6 @@ pub(super) fn build(
     let mut builder = DocumentBuilder::new();
     let mut nesting = Nesting::default();
     builder.title = front.title;
-    let mut layout = budget.layout().then(|| layout_of(&pages));
     for (i, ((page, blocks), text)) in pages.iter().zip(&drafts).zip(&texts).enumerate() {
         budget.check_clock()?;
         let number = (i + 1) as u32;
@@ -95,11 +99,13 @@ pub(super) fn build(
             let index = builder.len();
             builder.push(done.kind, done.level.or(nested), Some(number), &done.text);
             if let Some(layout) = layout.as_mut().filter(|_| builder.len() > index) {
-                let of_page = |area: &Area| {
-                    let page = &pages[area.page as usize - 1];
-                    place::place(index, *area, (page.width, page.height))
-                };
-                layout.places.extend(block.areas.iter().map(of_page));
+                layout.blocks.push(
+                    block
+                        .areas
+                        .iter()
+                        .map(|area| shown(&pages, *area))
+                        .collect(),
+                );
             }
             budget.check_blocks(builder.len())?;
             if builder.title.is_none() && done.kind == BlockKind::Heading {
@@ -127,8 +133,36 @@ fn layout_of(pages: &[PageText]) -> Layout {
     };
     Layout {
         pages: pages.iter().map(size).collect(),
-        places: Vec::new(),
+        ..Layout::default()
     }
+}
+
+fn shown(pages: &[PageText], area: Area) -> PageArea {
+    let page = &pages[area.page as usize - 1];
+    place::shown(area, (page.width, page.height))
+}
+
+/// What is on the pages as a whole and not among what is kept, which is in the same order.
+fn left_out(pages: &[PageText], whole: &[Vec<Fragment>], kept: &[Vec<Fragment>]) -> Vec<LeftOut> {
+    let mut out = Vec::new();
+    for (((whole, kept), page), number) in whole.iter().zip(kept).zip(pages).zip(1u32..) {
+        let mut kept = kept.iter().peekable();
+        for fragment in whole {
+            let same = |k: &&Fragment| k.order == fragment.order && k.text == fragment.text;
+            if kept.next_if(same).is_some() {
+                continue;
+            }
+            let area = Area {
+                page: number,
+                rect: page.frame.on_page(fragment.rect()),
+            };
+            out.push(LeftOut {
+                area: shown(pages, area),
+                text: fragment.text.clone(),
+            });
+        }
+    }
+    out
 }
 
 /// Notes where on its page each block from `from` on stands.

@@ -2,8 +2,8 @@
 
 use super::geometry::{Matrix, Rect};
 use super::lines::Line;
-use super::words::Direction;
-use crate::Place;
+use super::words::{Direction, Fragment};
+use crate::PageArea;
 
 /// A box on a page.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,6 +46,18 @@ impl Frame {
     }
 }
 
+impl Fragment {
+    /// The box around its letters.
+    pub(super) fn rect(&self) -> Rect {
+        Rect {
+            x0: self.x0,
+            y0: self.top(),
+            x1: self.x1,
+            y1: self.bottom(),
+        }
+    }
+}
+
 /// The box around lines of text; `None` around none.
 pub(super) fn around(lines: &[Line]) -> Option<Rect> {
     lines
@@ -65,13 +77,18 @@ pub(super) const DESCENT: f32 = 0.22;
 
 /// A box as the reader of a document is told of it: what lies beside the page is cut off, and
 /// numbers are rounded to hundredths of a point.
-pub(super) fn place(block: usize, area: Area, (width, height): (f32, f32)) -> Place {
-    let within = |v: f32, end: f32| if v.is_finite() { v.clamp(0.0, end) } else { 0.0 };
+pub(super) fn shown(area: Area, (width, height): (f32, f32)) -> PageArea {
+    let within = |v: f32, end: f32| {
+        if v.is_finite() {
+            v.clamp(0.0, end)
+        } else {
+            0.0
+        }
+    };
     let round = |v: f32| (v * 100.0).round() / 100.0;
     let (x0, x1) = (within(area.rect.x0, width), within(area.rect.x1, width));
     let (y0, y1) = (within(area.rect.y0, height), within(area.rect.y1, height));
-    Place {
-        block,
+    PageArea {
         page: area.page,
         x: round(x0),
         y: round(y0),
@@ -117,7 +134,7 @@ mod tests {
                 ..RECT
             },
         };
-        let place = place(3, area, (25.0, 22.5));
+        let place = shown(area, (25.0, 22.5));
         assert_eq!((place.x, place.width), (0.0, 0.0));
         assert_eq!((place.y, place.height), (20.0, 2.5));
     }

@@ -151,7 +151,9 @@ fn every_sample_is_read_as_in_process() {
     for name in SAMPLES {
         let bytes = std::fs::read(sample(name)).unwrap();
         let source = Source::new(name, bytes);
-        let expected = InProcess.read(&source, &limits, &Control::new()).unwrap();
+        let expected = InProcess::default()
+            .read(&source, &limits, &Control::new())
+            .unwrap();
         assert_eq!(parse(&source.bytes, name, &limits).unwrap(), expected);
 
         let file = Input::File(File::open(sample(name)).unwrap());
@@ -200,7 +202,7 @@ fn the_parsers_own_errors_pass_through() {
     ];
     for (name, bytes, limits, code) in cases {
         let source = Source::new(name, bytes);
-        let expected = InProcess.read(&source, limits, &Control::new());
+        let expected = InProcess::default().read(&source, limits, &Control::new());
         let Err(Error::Parse(expected)) = expected else {
             panic!("{name}: {expected:?}");
         };
