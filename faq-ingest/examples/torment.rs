@@ -7,6 +7,7 @@
 //! Every finding is named with what makes it again: file, kind of damage, seed.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use faq_ingest::{ParseError, ParseOptions, parse};
+use faq_ingest::{Document, ParseError, ParseOptions, parse};
 
 const CUTS: usize = 20;
 const MOST_SECONDS: u64 = 30;
@@ -37,9 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     list(Path::new(folder), skipped, &mut files)?;
     files.sort();
     let mut counts = Counts::default();
+    let mut formats: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     let mut worker = Worker::start()?;
     for file in &files {
         let is_archive = std::fs::read(file)?.starts_with(b"PK");
+        let before = counts.total();
         let mut jobs: Vec<(&str, usize)> = (0..CUTS).map(|n| ("cut", n)).collect();
         jobs.extend((0..flips).map(|n| ("flip", n)));
         if is_archive {
@@ -61,12 +64,19 @@ fn main() -> Result<(), Box<dyn Error>> {
                 worker = Worker::start()?;
             }
         }
+        let format = file.extension().unwrap_or_default().to_string_lossy();
+        let counted = formats.entry(format.into_owned()).or_default();
+        counted.0 += 1;
+        counted.1 += counts.total() - before;
+    }
+    for (format, (files, copies)) in formats {
+        println!("{format}: {files} files, {copies} damaged copies");
     }
     println!(
         "{} files, {} damaged copies: {} read, {} refused, {} panics, {} crashes, {} hangs; \
          slowest {:.2} s",
         files.len(),
-        counts.read + counts.refused + counts.panics + counts.crashes + counts.hangs,
+        counts.total(),
         counts.read,
         counts.refused,
         counts.panics,
@@ -91,6 +101,10 @@ struct Counts {
 }
 
 impl Counts {
+    fn total(&self) -> usize {
+        self.read + self.refused + self.panics + self.crashes + self.hangs
+    }
+
     fn add(&mut self, outcome: Option<&str>) {
         match outcome {
             Some("read") => self.read += 1,
@@ -181,7 +195,10 @@ fn work() -> Result<(), Box<dyn Error>> {
         known = Some((path.to_owned(), bytes.clone()));
         let damaged = damage(bytes, kind, seed.parse()?, path);
         let answer = match parse(&damaged, path, &ParseOptions::default()) {
-            Ok(_) => "read".to_owned(),
+            Ok(document) => match broken(&document) {
+                Some(rule) => format!("panic (a rule of documents is broken: {rule})"),
+                None => "read".to_owned(),
+            },
             Err(ParseError::Internal { detail, .. }) => {
                 format!("panic ({})", detail.replace('\n', " "))
             }
@@ -190,6 +207,21 @@ fn work() -> Result<(), Box<dyn Error>> {
         println!("{answer}");
     }
     Ok(())
+}
+
+/// The rule of its type that a document breaks.
+fn broken(document: &Document) -> Option<&'static str> {
+    let mut end = 0;
+    for block in &document.blocks {
+        if block.range.start < end || block.range.slice(&document.text).is_none() {
+            return Some("blocks stand one after the other");
+        }
+        if document.block_text(block).trim().is_empty() {
+            return Some("no block is blank");
+        }
+        end = block.range.end;
+    }
+    (end != document.text.len()).then_some("the last block ends the text")
 }
 
 fn damage(mut bytes: Vec<u8>, kind: &str, seed: usize, path: &str) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! What every parser produces: blocks in reading order over one canonical text.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ByteRange, Format, Layout};
@@ -166,9 +168,15 @@ impl DocumentBuilder {
     /// Appends a block. Text that is blank is dropped; outer white space is trimmed (only
     /// blank lines around code); control characters are removed.
     pub fn push(&mut self, kind: BlockKind, level: Option<u8>, page: Option<u32>, text: &str) {
+        let is_unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        let seen = if text.contains(is_unseen) {
+            Cow::Owned(text.chars().filter(|&c| !is_unseen(c)).collect())
+        } else {
+            Cow::Borrowed(text)
+        };
         let trimmed = match kind {
-            BlockKind::Code => text.trim_start_matches(['\n', '\r']).trim_end(),
-            _ => text.trim(),
+            BlockKind::Code => seen.trim_start_matches('\n').trim_end(),
+            _ => seen.trim(),
         };
         if trimmed.trim().is_empty() {
             return;
@@ -184,12 +192,7 @@ impl DocumentBuilder {
             self.text.push_str(if tight { "\n" } else { "\n\n" });
         }
         let start = self.text.len();
-        let is_unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-        if trimmed.contains(is_unseen) {
-            self.text.extend(trimmed.chars().filter(|&c| !is_unseen(c)));
-        } else {
-            self.text.push_str(trimmed);
-        }
+        self.text.push_str(trimmed);
         let range = ByteRange::new(start, self.text.len());
         self.blocks.push(Block {
             kind,
@@ -269,5 +272,21 @@ impl DocumentBuilder {
             warnings,
             layout,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_control_characters_is_no_block() {
+        let mut builder = DocumentBuilder::new();
+        builder.push(BlockKind::Paragraph, None, None, "\u{7}\u{1b}");
+        builder.push(BlockKind::Paragraph, None, None, "\u{7} one\u{8} two \u{1}");
+        builder.push(BlockKind::Code, None, None, "\u{c}\n  three\r\n");
+        let document = builder.finish(Format::Text);
+        assert_eq!(document.text, "one two\n\n  three");
+        assert_eq!(document.blocks.len(), 2);
     }
 }

@@ -59,4 +59,4 @@ pub use range::{ByteRange, Utf16Range};
 pub use table::labelled_row;
 
 /// Version of the parsers; part of a document's fingerprint in an index.
-pub const PARSER_VERSION: &str = "parse-2";
+pub const PARSER_VERSION: &str = "parse-3";

@@ -472,13 +472,12 @@ impl<'o> Body<'o> {
             return;
         };
         if let Some(paragraph) = self.paragraph() {
-            if !chart.title.is_empty() {
-                paragraph.after.push(Piece::Text {
-                    kind: BlockKind::Paragraph,
-                    level: None,
-                    text: chart.title.clone(),
-                });
-            }
+            let caption = |text| Piece::Text {
+                kind: BlockKind::Paragraph,
+                level: None,
+                text,
+            };
+            paragraph.after.extend(chart.captions().map(caption));
             paragraph.after.push(Piece::Table(chart.table()));
         }
     }

@@ -1,4 +1,4 @@
-//! A chart as its reader sees it: a title, and the values that were drawn.
+//! A chart as its reader sees it: its title and those of its axes, and the values that were drawn.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,9 @@ const MOST_SERIES: usize = 100;
 /// What a chart says.
 #[derive(Debug, Default)]
 pub(crate) struct Chart {
-    pub(crate) title: String,
+    title: String,
+    /// Titles of the axes, in the order of the part.
+    axes: Vec<String>,
     series: Vec<Series>,
 }
 
@@ -32,6 +34,7 @@ struct Series {
 enum Place {
     Elsewhere,
     Title,
+    Axis,
     Name,
     Category,
     Value,
@@ -51,7 +54,11 @@ impl Chart {
             match token {
                 Token::Open(e) => match e.name() {
                     "catAx" | "valAx" | "dateAx" | "serAx" => in_axis = true,
-                    "title" if !in_axis => place = Place::Title,
+                    "title" if in_axis => {
+                        place = Place::Axis;
+                        chart.axes.push(String::new());
+                    }
+                    "title" => place = Place::Title,
                     "ser" if chart.series.len() < MOST_SERIES => {
                         in_series = true;
                         chart.series.push(Series::default());
@@ -70,9 +77,9 @@ impl Chart {
                 }
                 Token::Close(name) => match name.as_str() {
                     "v" | "t" => chart.put(place, point, text.take().unwrap_or_default()),
-                    "p" if place == Place::Title => chart.title.push(' '),
+                    "p" if in_title(place) => chart.put(place, None, " ".to_owned()),
                     "pt" => point = None,
-                    "title" | "tx" | "cat" | "xVal" | "val" | "yVal" if place != Place::Title => {
+                    "title" | "tx" | "cat" | "xVal" | "val" | "yVal" if !in_title(place) => {
                         place = Place::Elsewhere;
                     }
                     "title" => place = Place::Elsewhere,
@@ -83,12 +90,20 @@ impl Chart {
             }
         }
         chart.title = one_line(&chart.title);
+        chart.axes = chart.axes.iter().map(|axis| one_line(axis)).collect();
+        chart.axes.retain(|axis| !axis.is_empty());
         Ok(chart)
     }
 
     fn put(&mut self, place: Place, point: Option<usize>, text: String) {
         if place == Place::Title {
             self.title.push_str(&text);
+            return;
+        }
+        if place == Place::Axis {
+            if let Some(axis) = self.axes.last_mut() {
+                axis.push_str(&text);
+            }
             return;
         }
         let Some(series) = self.series.last_mut() else {
@@ -104,6 +119,13 @@ impl Chart {
             }
             _ => {}
         }
+    }
+
+    /// What stands beside the drawing: the title, and those of the axes.
+    pub(crate) fn captions(&self) -> impl Iterator<Item = String> {
+        [self.title.clone(), self.axes.join(", ")]
+            .into_iter()
+            .filter(|text| !text.is_empty())
     }
 
     /// The values: a row a category, a column a series.
@@ -135,6 +157,10 @@ impl Chart {
     }
 }
 
+fn in_title(place: Place) -> bool {
+    matches!(place, Place::Title | Place::Axis)
+}
+
 fn cell(text: &str) -> Cell {
     Cell {
         text: text.to_owned(),
@@ -149,5 +175,28 @@ fn number(text: &str) -> String {
     match text.trim().parse::<f64>() {
         Ok(value) if value.is_finite() => crate::xlsx::general(value),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ParseOptions;
+
+    #[test]
+    fn titles_of_axes_are_read_and_labels_of_ticks_are_not() {
+        let part = "<c:chart><c:title><c:tx><c:rich><a:p><a:r><a:t>Ducks</a:t></a:r></a:p><a:p>\
+            <a:r><a:t>by year</a:t></a:r></a:p></c:rich></c:tx></c:title><c:plotArea><c:ser><c:tx>\
+            <c:v>Pond</c:v></c:tx><c:cat><c:pt idx='0'><c:v>2019</c:v></c:pt></c:cat><c:val>\
+            <c:pt idx='0'><c:v>4.2999999999999998</c:v></c:pt></c:val></c:ser><c:catAx><c:title>\
+            <c:tx><a:t>Year</a:t></c:tx></c:title></c:catAx><c:valAx><c:title><c:tx>\
+            <a:t>Thousands</a:t></c:tx></c:title><c:txPr/></c:valAx></c:plotArea></c:chart>";
+        let budget = Budget::new(&ParseOptions::default());
+        let chart = Chart::read(part, Format::Pptx, &budget).unwrap();
+        let captions: Vec<String> = chart.captions().collect();
+        assert_eq!(captions, ["Ducks by year", "Year, Thousands"]);
+        let table = chart.table();
+        let texts: Vec<&str> = table.texts().collect();
+        assert_eq!(texts, ["", "Pond", "2019", "4.3"]);
     }
 }

@@ -89,6 +89,18 @@ impl CMap {
         }
     }
 
+    /// The code spaces of UTF-16, whose codes are CIDs themselves as far as they go.
+    pub(super) fn utf16(vertical: bool) -> Self {
+        Self {
+            spaces: vec![
+                (2, 0, 0xd7ff),
+                (2, 0xe000, 0xffff),
+                (4, 0xd800_dc00, 0xdbff_dfff),
+            ],
+            ..Self::identity(vertical)
+        }
+    }
+
     /// The code spaces of the legacy East Asian encodings: ASCII in one byte, the rest in two.
     pub(super) fn mixed_width(vertical: bool, shift_jis: bool) -> Self {
         let spaces = if shift_jis {

@@ -337,7 +337,7 @@ fn predefined(name: &[u8]) -> (CMap, Option<Charset>) {
         return (two_bytes, None);
     }
     if has(b"UCS2") || has(b"UTF16") {
-        return (two_bytes, Some(Charset::Utf16));
+        return (CMap::utf16(vertical), Some(Charset::Utf16));
     }
     let charset = if has(b"RKSJ") {
         encoding_rs::SHIFT_JIS

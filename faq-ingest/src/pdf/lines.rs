@@ -245,8 +245,10 @@ fn drops_hyphen(stem: &str, next: &str, vocabulary: &Vocabulary) -> bool {
     if vocabulary.has(&format!("{stem}-{rest}")) {
         return false;
     }
+    // A word is not cut behind its first letter: `d-dimensional`, `x-axis`.
+    let letters = stem.trim_start_matches(|c: char| !c.is_alphanumeric());
     // An address, a file name or a word that has hyphens already keeps them.
-    !stem.contains(['-', '/', '.', '_', '@'])
+    letters.chars().nth(1).is_some() && !stem.contains(['-', '/', '.', '_', '@'])
 }
 
 /// Soft hyphens inside a line mark places where a word may be cut, and the Arabic tatweel
@@ -313,6 +315,10 @@ mod tests {
         );
         assert_eq!(joined(&["Jean-", "Paul"], ""), "Jean-Paul");
         assert_eq!(joined(&["one -", "two"], ""), "one - two");
+        assert_eq!(
+            joined(&["the (d-", "dimensional"], ""),
+            "the (d-dimensional"
+        );
     }
 
     #[test]

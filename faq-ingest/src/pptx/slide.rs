@@ -266,9 +266,7 @@ impl<'x> Reader<'x> {
 
     fn chart(&mut self, id: &str) {
         if let Some(chart) = self.linked.charts.remove(id) {
-            if !chart.title.is_empty() {
-                self.shapes.parts.push(Part::Text(chart.title.clone()));
-            }
+            self.shapes.parts.extend(chart.captions().map(Part::Text));
             let table = chart.table();
             self.shapes
                 .parts

@@ -6,6 +6,7 @@
 //! chart the title is read, since its values stand in the cells; a sheet that is a chart and
 //! nothing else gives its values.
 
+mod beside;
 mod date;
 mod notes;
 mod number;
@@ -89,7 +90,9 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         out.push(BlockKind::Heading, Some(1), None, &one_line(&entry.name));
         sheet.write(&mut tables, &mut out, budget)?;
         for chart in charts {
-            out.push(BlockKind::Paragraph, None, None, &chart.title);
+            for caption in chart.captions() {
+                out.push(BlockKind::Paragraph, None, None, &caption);
+            }
             if sheet.is_empty() {
                 let table = chart.table();
                 tables.write(&table, HeaderRule::Named, None, &mut out, budget)?;

@@ -14,30 +14,32 @@ use crate::{BlockKind, Format, ParseError};
 const MOST_CELLS: usize = 5_000_000;
 /// Columns that a sheet can have.
 const MOST_COLUMNS: usize = 16_384;
+/// Cells that are known to reach down into one row.
+const MOST_ABOVE: usize = 256;
 /// Merged areas that are looked at.
 const MOST_MERGES: usize = 100_000;
 
 /// The cells of a sheet that hold something.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
     /// Columns and rows of merged areas, by the row and column that they start in.
     merges: HashMap<(usize, usize), (usize, usize)>,
 }
 
-#[derive(Debug, Default)]
-struct Row {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Row {
     /// Number from 1.
-    number: usize,
+    pub(super) number: usize,
     /// In ascending order of their columns.
-    cells: Vec<Cell>,
+    pub(super) cells: Vec<Cell>,
 }
 
-#[derive(Debug)]
-struct Cell {
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
     /// From 0.
-    column: usize,
-    text: String,
+    pub(super) column: usize,
+    pub(super) text: String,
 }
 
 /// A cell while it is read.
@@ -137,15 +139,11 @@ impl Sheet {
         out: &mut DocumentBuilder,
         budget: &Budget,
     ) -> Result<(), ParseError> {
-        let mut from = 0;
-        for at in 1..=self.rows.len() {
-            let goes_on = self
-                .rows
-                .get(at)
-                .is_some_and(|row| row.number <= self.rows[at - 1].number + 1);
-            if !goes_on {
-                self.region(&self.rows[from..at], tables, out, budget)?;
-                from = at;
+        for band in bands(&self.rows) {
+            for part in self.beside(band, budget)? {
+                for band in bands(&part) {
+                    self.region(band, tables, out, budget)?;
+                }
             }
         }
         Ok(())
@@ -180,19 +178,29 @@ impl Sheet {
             return Ok(());
         };
         let mut table = Table::default();
+        let mut above: Vec<Above> = Vec::new();
         for row in rows {
             budget.tick()?;
+            above.retain(|a| a.last >= row.number);
             table.start_row(false);
+            let mut next = Vec::new();
             let mut column = left;
             for cell in &row.cells {
+                budget.tick()?;
                 if column < cell.column {
-                    table.cell(TableCell {
-                        columns: cell.column - column,
-                        ..blank()
-                    });
+                    for columns in free(column, cell.column, &above) {
+                        table.cell(TableCell { columns, ..blank() });
+                    }
                     column = cell.column;
                 }
                 let (columns, height) = self.span(row.number, cell.column);
+                if height > 1 && next.len() < MOST_ABOVE {
+                    next.push(Above {
+                        from: cell.column,
+                        to: cell.column.saturating_add(columns),
+                        last: row.number.saturating_add(height - 1),
+                    });
+                }
                 table.cell(TableCell {
                     text: cell.text.clone(),
                     columns,
@@ -201,14 +209,44 @@ impl Sheet {
                 });
                 column += columns;
             }
+            above.append(&mut next);
+            above.truncate(MOST_ABOVE);
+            above.sort_by_key(|a| a.from);
         }
         tables.write(&table, HeaderRule::Likely, None, out, budget)
     }
 
     /// Columns and rows that the cell at a place reaches over.
-    fn span(&self, row: usize, column: usize) -> (usize, usize) {
+    pub(super) fn span(&self, row: usize, column: usize) -> (usize, usize) {
         self.merges.get(&(row, column)).copied().unwrap_or((1, 1))
     }
+}
+
+/// A cell that reaches down into the rows below its own.
+struct Above {
+    /// Its columns.
+    from: usize,
+    to: usize,
+    /// The last row that it reaches into.
+    last: usize,
+}
+
+/// Widths of the runs of columns in `from..to` that no cell from above reaches over.
+fn free(from: usize, to: usize, above: &[Above]) -> Vec<usize> {
+    let mut widths = Vec::new();
+    let mut at = from;
+    for cell in above.iter().filter(|a| a.to > from && a.from < to) {
+        widths.push(cell.from.saturating_sub(at));
+        at = at.max(cell.to);
+    }
+    widths.push(to.saturating_sub(at));
+    widths.retain(|&width| width > 0);
+    widths
+}
+
+/// Runs of rows without a gap between two of them.
+fn bands(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
+    rows.chunk_by(|a, b| b.number <= a.number + 1)
 }
 
 fn blank() -> TableCell {
@@ -282,4 +320,57 @@ fn area(reference: &str) -> Option<((usize, usize), (usize, usize))> {
     let columns = right.checked_sub(left)? + 1;
     let rows = bottom.checked_sub(top)?.saturating_add(1);
     Some(((top, left), (columns, rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::ParseOptions;
+
+    #[test]
+    fn columns_below_a_merged_cell_stay_where_they_are() {
+        let row = |number, cells: &[(usize, &str)]| Row {
+            number,
+            cells: cells
+                .iter()
+                .map(|&(column, text)| Cell {
+                    column,
+                    text: text.to_owned(),
+                })
+                .collect(),
+        };
+        let sheet = Sheet {
+            rows: vec![
+                row(1, &[(0, "city"), (1, "kind"), (2, "price")]),
+                row(2, &[(0, "Aland"), (1, "day"), (2, "5")]),
+                row(3, &[(1, "week"), (2, "20")]),
+                row(4, &[(0, "Beton"), (2, "7")]),
+            ],
+            merges: HashMap::from([((2, 0), (1, 2)), ((4, 0), (2, 1))]),
+        };
+        let budget = Budget::new(&ParseOptions::default());
+        let mut out = DocumentBuilder::new();
+        sheet
+            .write(&mut TableWriter::default(), &mut out, &budget)
+            .unwrap();
+        let document = out.finish(Format::Xlsx);
+        assert_eq!(
+            document.text,
+            "city | kind | price\n--- | --- | ---\nAland | day | 5\nAland | week | 20\n\
+             Beton | | 7"
+        );
+    }
+
+    #[test]
+    fn free_columns_lie_around_those_that_are_taken() {
+        let above = |from, to| Above { from, to, last: 9 };
+        assert_eq!(free(2, 9, &[]), [7]);
+        assert_eq!(
+            free(2, 9, &[above(0, 3), above(4, 5), above(8, 20)]),
+            [1, 3]
+        );
+        assert_eq!(free(2, 4, &[above(0, 9), above(1, 3)]), Vec::<usize>::new());
+    }
 }
