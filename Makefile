@@ -75,6 +75,9 @@ bench: ## the retrieval harness: make bench BEIR=DIR [BENCH_ARGS='--mode hybrid'
 	scripts/fetch-models all-minilm-l6-v2
 	$(CARGO) run --release --locked -p faq-bench -- run --beir '$(BEIR)' $(BENCH_ARGS)
 
+fuzz: ## fuzz the parsers: make fuzz SECONDS=600 [TARGETS='pdf docx']
+	scripts/fuzz $(or $(SECONDS),600) $(TARGETS)
+
 models: ## fetch the two default models
 	scripts/fetch-models
 

@@ -288,6 +288,7 @@ impl Collection {
             blocks,
             pages,
             warnings,
+            layout: _,
         } = document;
         let extra = serde_json::to_vec(&Extra {
             format,

@@ -125,6 +125,7 @@ An \"I don't know\" is an answer: the exit code is 0, and the reason is said.")]
     #[command(after_help = "Examples:
   faq inspect handbook.pdf
   faq inspect --text handbook.pdf > handbook.txt
+  faq inspect handbook.pdf --html handbook.html      what was read, and where it stands
   faq inspect --json *.docx | jq -r '[.path, (.blocks | length)] | @tsv'
 
 Works without any model; there are no chunks then.")]
@@ -404,6 +405,12 @@ pub(super) struct InspectArgs {
     /// Print the canonical text alone
     #[arg(long, conflicts_with = "json")]
     pub(super) text: bool,
+    /// Write a page that shows the blocks at their places, beside the text and the chunks
+    #[arg(long, value_name = "OUT", conflicts_with = "text")]
+    pub(super) html: Option<PathBuf>,
+    /// Replace OUT where it is there already
+    #[arg(long, requires = "html")]
+    pub(super) force: bool,
     #[command(flatten)]
     pub(super) chunks: ChunkArgs,
 }

@@ -40,6 +40,9 @@ pub(super) enum CliError {
         action: &'static str,
         source: std::io::Error,
     },
+    /// A file that would be written is there already.
+    #[error("{0} is there already; give another name, or --force to replace it")]
+    Exists(PathBuf),
     /// A file or folder that the command keeps could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -83,6 +86,7 @@ impl CliError {
             Self::Engine(e) => e.code(),
             Self::Usage(_) => "usage",
             Self::NotFound(_) => "not_found",
+            Self::Exists(_) => "exists",
             Self::Stream { .. } | Self::Write { .. } | Self::Serve(_) => "io",
             Self::Settings(_) => "settings",
             Self::Setup(_) | Self::Demo(_) => "setup",

@@ -28,9 +28,10 @@ mod serve;
 mod snippet;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
-use faq_core::{Collection, Engine, EngineConfig, ModelStore};
+use faq_core::{Collection, Engine, EngineConfig, InProcess, ModelStore};
 
 use args::{Args, ChunkArgs, Command, Common};
 use error::{CliError, Outcome, Result};
@@ -133,6 +134,15 @@ impl Common {
         Ok(Engine::with_config(self.engine_config(chunks))?)
     }
 
+    /// Who parses, on as many threads as the flags allow.
+    fn reader(&self) -> InProcess {
+        let usual = InProcess::default();
+        InProcess {
+            threads: self.threads.map_or(usual.threads, |n| n.min(usual.threads)),
+            ..usual
+        }
+    }
+
     fn engine_config(&self, chunks: Option<&ChunkArgs>) -> EngineConfig {
         let mut config = EngineConfig::new(self.data_dir());
         config.models = self.model_store();
@@ -149,6 +159,7 @@ impl Common {
                 .num_threads(threads)
                 .build_global();
         }
+        config.reader = Arc::new(self.reader());
         if let Some(chunks) = chunks {
             config.chunking = chunks.config();
         }

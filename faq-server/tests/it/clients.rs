@@ -101,3 +101,52 @@ fn a_person_tries_the_page_of_the_demo() {
     let server = Serving::start(&world, &["demo", "--page"]);
     node(&dir, "page.mjs", &[&server.url()]);
 }
+
+#[test]
+fn what_was_read_is_drawn_where_it_stands() {
+    let world = World::new();
+    let dir = clients("browser");
+    // A page with a table, one that is turned, a manual of several pages, and formats without.
+    let files = [
+        "fuzz/corpus/pdf/a.pdf",
+        "fuzz/corpus/pdf/cjk.pdf",
+        "samples/handbook.pdf",
+        "samples/travel-policy.docx",
+        "samples/office.html",
+    ];
+    let mut pages = vec!["inspect.mjs".to_owned()];
+    for (n, file) in files.iter().enumerate() {
+        let file = root().join(file);
+        let file = file.to_str().unwrap();
+        let html = world.at(&format!("{n}.html"));
+        let told = world.ok(&["inspect", "--json", file, "--html", &html]);
+        let blocks = told["blocks"].as_array().unwrap().len();
+        assert!(blocks > 0);
+        pages.push(format!("{html}={blocks}"));
+    }
+    let args: Vec<&str> = pages[1..].iter().map(String::as_str).collect();
+    node(&dir, &pages[0], &args);
+}
+
+#[test]
+fn a_page_replaces_no_file_unasked() {
+    let world = World::new();
+    let file = world.write("notes.md", "# Rules\n\nBe kind.");
+    let html = world.write("notes.html", "mine");
+    let refused = world.run(&["inspect", &file, "--html", &html]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_to_string(&html).unwrap(), "mine");
+    let done = world.run(&["inspect", &file, "--html", &html, "--force"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(std::fs::read_to_string(&html).unwrap().contains("Be kind."));
+    // Not even then the file that is shown, and not several into one.
+    let itself = world.run(&["inspect", &file, "--html", &file, "--force"]);
+    assert_eq!(itself.code, Some(2));
+    let several = world.run(&["inspect", &file, &file, "--html", &world.at("new.html")]);
+    assert_eq!(several.code, Some(2));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "# Rules\n\nBe kind."
+    );
+}

@@ -1,15 +1,20 @@
 //! `faq inspect`: what the parser reads in a file, and how it would be cut.
 
+mod page;
+
+use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use faq_core::{
-    BlockKind, ByteRange, Chunk, Control, Document, Engine, Error, Format, Source, Warning,
+    BlockKind, ByteRange, Chunk, Control, Document, Engine, Error, Format, InProcess, Source,
+    Warning,
 };
 use serde::Serialize;
 use serde_json::json;
 
 use super::args::{Common, InspectArgs};
-use super::error::{Outcome, Result};
+use super::error::{CliError, Outcome, Result};
 use super::output::{self, Output, count, grouped, one_line, shortened, size, table};
 
 /// Characters shown of a block.
@@ -56,7 +61,7 @@ struct ChunkEntry {
 }
 
 pub(super) fn run(common: &Common, args: &InspectArgs, out: &mut Output) -> Result<Outcome> {
-    let engine = common.engine(Some(&args.chunks))?;
+    let engine = engine(common, args)?;
     let chunker = Chunker::new(&engine);
     if let (Chunker::None(why), false) = (&chunker, args.text) {
         output::warning(format_args!("no chunks: {why}"));
@@ -70,8 +75,21 @@ pub(super) fn run(common: &Common, args: &InspectArgs, out: &mut Output) -> Resu
                     continue;
                 }
                 let (chunks, missing) = chunker.chunks(&document)?;
+                if let Some(target) = &args.html {
+                    let shown = page::Shown {
+                        name: &file_name(path),
+                        bytes,
+                        document: &document,
+                        chunks: &chunks,
+                        missing: missing.as_ref(),
+                    };
+                    save(target, &page::page(&shown), args.force)?;
+                }
                 if out.is_json() {
                     out.json(&inspection(path, &document, &chunks, missing))?;
+                } else if let Some(target) = &args.html {
+                    summary(path, bytes, &document, out)?;
+                    out.line(format_args!("written: {}", target.display()))?;
                 } else {
                     if i > 0 {
                         out.line("")?;
@@ -90,6 +108,70 @@ pub(super) fn run(common: &Common, args: &InspectArgs, out: &mut Output) -> Resu
         }
     }
     Ok(Outcome::failed_if(failed))
+}
+
+/// The engine, which tells of places where a page is to be drawn.
+fn engine(common: &Common, args: &InspectArgs) -> Result<Engine> {
+    let mut config = common.engine_config(Some(&args.chunks));
+    if let Some(target) = &args.html {
+        let [file] = args.files.as_slice() else {
+            return Err(CliError::usage("--html shows one file; name one"));
+        };
+        let same = |path: &Path| path.canonicalize().ok();
+        if same(file).is_some() && same(file) == same(target) {
+            return Err(CliError::usage(
+                "--html would write over the file that it shows; give another name",
+            ));
+        }
+        if target.exists() && !args.force {
+            return Err(CliError::Exists(target.clone()));
+        }
+        config.reader = Arc::new(InProcess {
+            layout: true,
+            ..common.reader()
+        });
+    }
+    Ok(Engine::with_config(config)?)
+}
+
+/// Writes a page aside and puts it into its place when it is whole.
+fn save(target: &Path, html: &str, force: bool) -> Result<()> {
+    let failed = |source| CliError::Write {
+        path: target.to_owned(),
+        source,
+    };
+    let dir = match target.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file: what the umask leaves of it.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(dir).map_err(failed)?;
+    file.write_all(html.as_bytes()).map_err(failed)?;
+    let put = if force {
+        file.persist(target)
+    } else {
+        file.persist_noclobber(target)
+    };
+    match put {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(CliError::Exists(target.to_owned()))
+        }
+        Err(e) => Err(failed(e.error)),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn read(engine: &Engine, path: &Path) -> Result<(Document, u64), Error> {
@@ -185,6 +267,16 @@ fn show(
     chunks: &[Chunk],
     out: &mut Output,
 ) -> Result<()> {
+    summary(path, bytes, document, out)?;
+    blocks(document, out)?;
+    if !chunks.is_empty() {
+        chunk_table(document, chunks, out)?;
+    }
+    Ok(())
+}
+
+/// What the file is, and what of it could not be read.
+fn summary(path: &Path, bytes: u64, document: &Document, out: &mut Output) -> Result<()> {
     let name = out.bold(&path.display().to_string());
     let pages = match document.pages.len() {
         0 => String::new(),
@@ -209,10 +301,6 @@ fn show(
             .page
             .map_or_else(String::new, |p| format!("page {p}: "));
         out.line(format_args!("warning: {page}{}", warning.message))?;
-    }
-    blocks(document, out)?;
-    if !chunks.is_empty() {
-        chunk_table(document, chunks, out)?;
     }
     Ok(())
 }
