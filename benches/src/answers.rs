@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use faq_core::{AskOptions, Collection, Control, SearchOptions};
+use faq_core::{AskOptions, Collection, Control, Phrases, SearchOptions};
 use serde::{Deserialize, Serialize};
 
 /// A question, with the answers that count as right; none where there is no answer.
@@ -116,7 +116,10 @@ pub fn features(
     for (n, question) in questions.iter().enumerate() {
         let found = collection.search(
             &question.question,
-            &SearchOptions::default(),
+            &SearchOptions {
+                phrases: Phrases::Preferred,
+                ..SearchOptions::default()
+            },
             &Control::new(),
         )?;
         for (rank, hit) in found.hits.iter().enumerate() {

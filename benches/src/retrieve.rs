@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use faq_core::{
     Collection, Control, DEFAULT_COLLECTION, Engine, EngineConfig, Error, Failure, Fusion,
-    IngestOptions, IngestReport, Mode, ModelStore, Precision, SearchOptions, VectorSearch,
+    IngestOptions, IngestReport, Mode, ModelStore, Phrases, Precision, SearchOptions, VectorSearch,
 };
 use serde::Serialize;
 
@@ -117,6 +117,8 @@ pub fn retrieve(
             Mode::Hybrid => settings.k.max(100),
             Mode::Dense | Mode::Keyword => chunks,
         },
+        // Judged questions quote titles; their judgements do not ask for the exact words.
+        phrases: Phrases::Preferred,
         ..SearchOptions::default()
     };
     let options = ask(settings.k.saturating_mul(3));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use faq_index::{
-    CollectionStats, CompactReceipt, DocumentId, DocumentInfo, IndexError, StoredChunk, WriteBatch,
-    WriteReceipt,
+    CollectionStats, CompactReceipt, DocumentId, DocumentInfo, IndexError, StoredChunk,
+    WorkProgress, WriteBatch, WriteReceipt,
 };
 use faq_ingest::{Block, Page, Warning};
 use serde::Serialize;
 
 use crate::ingest::Extra;
-use crate::{Embedder, Engine, Result};
+use crate::{Control, Embedder, Engine, Result};
 
 /// A handle on one collection of an engine. `Send + Sync`; clones share it.
 ///
@@ -155,5 +155,22 @@ impl Collection {
     /// [`Error::Index`](crate::Error::Index).
     pub fn compact(&self) -> Result<CompactReceipt> {
         Ok(self.index.compact()?)
+    }
+
+    /// The same, for callers that follow and end it; searches and writes go on meanwhile, but for
+    /// the last step, in which writes wait.
+    ///
+    /// # Errors
+    /// [`Error::Index`](crate::Error::Index), which says so where `control` ended it.
+    pub fn compact_with(
+        &self,
+        control: &Control,
+        progress: &mut dyn FnMut(WorkProgress),
+    ) -> Result<CompactReceipt> {
+        let receipt = self.index.compact_with(|at| {
+            progress(at);
+            control.check().is_ok()
+        });
+        Ok(receipt?)
     }
 }

@@ -123,6 +123,7 @@ impl Error {
             Self::Interrupted(_)
                 | Self::Embed(EmbedError::Interrupted(_))
                 | Self::Generate(GenerateError::Interrupted(_))
+                | Self::Index(IndexError::Cancelled)
                 | Self::Parse(ParseError::Cancelled)
         )
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use faq_index::{Filter, Fusion, Mode, Query, VectorSearch};
+use faq_index::{Filter, Fusion, Mode, Phrases, Query, VectorSearch};
 
 use crate::passage::{Passage, SearchResponse, SearchTimings};
 use crate::{Collection, Control, Error, Result, TextKind};
@@ -25,6 +25,8 @@ pub struct SearchOptions {
     pub candidates: usize,
     /// Which documents may come back. Default all.
     pub filter: Filter,
+    /// What words between quotation marks ask. Default: only passages that hold them come back.
+    pub phrases: Phrases,
 }
 
 impl Default for SearchOptions {
@@ -36,6 +38,7 @@ impl Default for SearchOptions {
             fusion,
             vector_search,
             filter,
+            phrases,
             ..
         } = Query::new("", None);
         Self {
@@ -45,6 +48,7 @@ impl Default for SearchOptions {
             vector_search,
             candidates,
             filter,
+            phrases,
         }
     }
 }
@@ -86,6 +90,7 @@ impl Collection {
         let embed = milliseconds(started);
         let result = self.index().search(&Query {
             text: question.to_owned(),
+            phrases: options.phrases,
             vector: vector.clone(),
             mode: options.mode,
             k: options.k,

@@ -7,6 +7,9 @@
 //! VECTORS is as for the example `scale`. What was written, and how long that took, goes to stdout
 //! as a line of JSON; after that each line `exact` or `graph EF` on stdin asks all questions for
 //! their ten nearest sentences, vectors alone, and gives a line with the answers and the times.
+//!
+//! `peer add VECTORS DIR` writes a hundred sentences at a time and says after each how many there
+//! are, to be killed; `peer ids DIR` then says which are found, as `stores.py` asks.
 #![allow(clippy::print_stdout)]
 
 mod corpus;
@@ -23,6 +26,11 @@ const QUESTIONS: usize = 1000;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    match &args[..] {
+        [add, vectors, dir] if add == "add" => return add_forever(vectors, dir),
+        [ids, dir] if ids == "ids" => return tell_ids(dir),
+        _ => {}
+    }
     let [vectors, count] = &args[..] else {
         return Err("the folder with the vectors and their number are missing".into());
     };
@@ -89,5 +97,36 @@ fn main() -> Result<()> {
             json!({"found": found, "times_ms": times, "cpu_ms": worked})
         );
     }
+    Ok(())
+}
+
+fn add_forever(vectors: &str, dir: &str) -> Result<()> {
+    let texts = Texts::read(Path::new(vectors), "sentences")?;
+    let collection = Collection::open(Path::new(dir), CollectionConfig::default())?;
+    println!("ready");
+    let (each, count) = (100 / CHUNKS, texts.lines.len());
+    for from in (0..count / CHUNKS).step_by(each) {
+        let upserts = (from..from + each).map(|n| document(n, &texts, count));
+        collection.write(WriteBatch {
+            upserts: upserts.collect(),
+            deletes: Vec::new(),
+        })?;
+        println!("{}", (from + each) * CHUNKS);
+    }
+    Ok(())
+}
+
+/// Numbers of the sentences that both lists and the store agree on.
+fn tell_ids(dir: &str) -> Result<()> {
+    let collection = Collection::open(Path::new(dir), CollectionConfig::default())?;
+    let mut ids: Vec<usize> = Vec::new();
+    for document in collection.documents()? {
+        for chunk in collection.chunks_of(document.id)? {
+            ids.push((document.id.0.as_u128() as usize - 1) * CHUNKS + chunk.id.ordinal as usize);
+        }
+    }
+    let stats = collection.stats()?;
+    assert_eq!(stats.chunks, ids.len() as u64);
+    println!("{}", json!(ids));
     Ok(())
 }

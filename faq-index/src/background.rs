@@ -10,22 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::disk;
 use crate::graph::{Graph, Origin};
 use crate::segment::Row;
 use crate::snapshot::{Published, Snapshot};
-
-/// How far a graph is that is being built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct GraphProgress {
-    /// Vectors that are linked.
-    pub linked: u64,
-    /// Vectors that it will hold.
-    pub total: u64,
-}
+use crate::work::{Pace, Work, WorkProgress};
 
 /// What a collection's background work is to keep to.
 #[derive(Debug)]
@@ -39,6 +30,8 @@ pub(crate) struct Terms {
     pub(crate) graph_min_vectors: usize,
     /// Threads that may work on it.
     pub(crate) threads: usize,
+    /// Share of the time that each may work.
+    pub(crate) share: f64,
 }
 
 /// Says when a graph is to be built and lets others wait for it.
@@ -110,10 +103,11 @@ impl Background {
     }
 
     /// How far the build is that is under way.
-    pub(crate) fn progress(&self) -> Option<GraphProgress> {
+    pub(crate) fn progress(&self) -> Option<WorkProgress> {
         let total = self.total.load(Ordering::Relaxed) as u64;
-        let linked = self.linked.load(Ordering::Relaxed) as u64;
-        (total > 0).then_some(GraphProgress { linked, total })
+        let done = self.linked.load(Ordering::Relaxed) as u64;
+        let work = Work::Graph;
+        (total > 0).then_some(WorkProgress { work, done, total })
     }
 
     /// Ends a build at its next step; its work is lost. The next write begins another.
@@ -147,7 +141,7 @@ impl Background {
     pub(crate) fn build_now(&self) {
         self.cancelled.store(false, Ordering::Relaxed);
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        self.build(&self.published.load(), threads);
+        self.build(&self.published.load(), threads, 1.0);
     }
 
     fn run(&self) {
@@ -159,7 +153,7 @@ impl Background {
             if !self.goes_on() || !self.is_due(&snapshot) {
                 return;
             }
-            if !self.build(&snapshot, self.terms.threads.max(1)) {
+            if !self.build(&snapshot, self.terms.threads.max(1), self.terms.share) {
                 return;
             }
         }
@@ -224,7 +218,7 @@ impl Background {
         Ok(Some(graph))
     }
 
-    fn build(&self, snapshot: &Snapshot, threads: usize) -> bool {
+    fn build(&self, snapshot: &Snapshot, threads: usize, share: f64) -> bool {
         let epoch = *lock(&self.epoch);
         // A damaged segment is repaired by the next search, whose write nudges again.
         let Some(dim) = snapshot.dim else {
@@ -248,7 +242,7 @@ impl Background {
         let points = snapshot.segments.iter().flat_map(|segment| {
             let rows = segment.rows().iter().enumerate();
             rows.filter(|(_, row)| documents.get(row.key).is_some())
-                .map(|(at, row)| (*row, segment.vector(at)))
+                .map(|(at, row)| (*row, segment.grains()[at], segment.codes_of(at)))
         });
         let newest = snapshot.segments.last();
         let origin = Origin {
@@ -259,9 +253,10 @@ impl Background {
         };
         let expected = documents.vectors() as usize;
         self.total.store(expected, Ordering::Relaxed);
-        let graph = Graph::build(&pool, points, expected, origin, |linked| {
+        let mut pace = Pace::new(share);
+        let graph = Graph::build(&pool, points, origin, |linked| {
             self.linked.store(linked, Ordering::Relaxed);
-            self.goes_on()
+            pace.rest(|| self.goes_on())
         });
         self.total.store(0, Ordering::Relaxed);
         self.linked.store(0, Ordering::Relaxed);

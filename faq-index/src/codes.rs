@@ -72,6 +72,8 @@ fn quantise(value: f32, scale: f32) -> f32 {
 #[derive(Debug)]
 pub(crate) struct CodedQuery {
     codes: Vec<i8>,
+    /// The same as a row has them.
+    row: Vec<u8>,
     scale: f32,
     /// What the offset of the rows' codes adds to each product.
     offset: i32,
@@ -101,6 +103,7 @@ impl CodedQuery {
             scale,
             length: (kernels().dot)(query, query).sqrt(),
             error: squares.sqrt(),
+            row: codes.iter().map(|code| (*code as u8) ^ ZERO).collect(),
             codes,
         }
     }
@@ -121,11 +124,21 @@ impl CodedQuery {
         }
     }
 
-    /// Product with one row, about right.
-    pub(crate) fn product(&self, codes: &[u8], grain: Grain) -> f32 {
-        let (mut product, mut out) = ([0], [0.0]);
-        self.products(codes, &[grain], &mut product, &mut out);
-        out[0]
+    /// Products with some of many rows, about right.
+    ///
+    /// `products` is working space; it, `points` and `out` are of one length.
+    pub(crate) fn products_at(
+        &self,
+        codes: &[u8],
+        grains: &[Grain],
+        points: &[u32],
+        products: &mut [i32],
+        out: &mut [f32],
+    ) {
+        (kernels().dot_points)(codes, &self.row, points, products);
+        for ((out, product), point) in out.iter_mut().zip(products).zip(points) {
+            *out = *product as f32 * (self.scale * grains[*point as usize].scale);
+        }
     }
 
     /// How far a product may be from the true one. The row's vector has length 1, give or take 1 %.
@@ -164,9 +177,13 @@ mod tests {
             let grain = encode(&x, &mut codes);
             prop_assert_eq!(codes.len(), width(x.len()));
             let query = CodedQuery::new(&q);
-            let found = f64::from(query.product(&codes, grain));
             let tolerance = f64::from(query.tolerance(grain));
-            prop_assert!((found - exact).abs() <= tolerance, "{found} {exact} {tolerance}");
+            let (mut product, mut found) = ([0], [0.0]);
+            query.products(&codes, &[grain], &mut product, &mut found);
+            let one = f64::from(found[0]);
+            prop_assert!((one - exact).abs() <= tolerance, "{one} {exact} {tolerance}");
+            query.products_at(&codes, &[grain], &[0], &mut product, &mut found);
+            prop_assert!((f64::from(found[0]) - one).abs() < 1e-6, "{found:?} {one}");
         }
     }
 
@@ -175,9 +192,9 @@ mod tests {
         let mut codes = Vec::new();
         let grain = encode(&[0.0; 3], &mut codes);
         assert_eq!((grain.error, codes), (0.0, vec![ZERO; BLOCK]));
-        assert_eq!(
-            CodedQuery::new(&[0.0; 3]).product(&[ZERO; BLOCK], grain),
-            0.0
-        );
+        let (mut product, mut found) = ([7], [7.0]);
+        let query = CodedQuery::new(&[0.0; 3]);
+        query.products(&[ZERO; BLOCK], &[grain], &mut product, &mut found);
+        assert_eq!(found, [0.0]);
     }
 }

@@ -7,16 +7,19 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use crate::background::{Background, GraphProgress};
+use crate::background::Background;
+use crate::compact::{self, Extent};
 use crate::lock::DirLock;
 use crate::segment::Segment;
 use crate::segments::SegmentFolder;
 use crate::snapshot::{Published, Snapshot};
 use crate::store::Store;
+use crate::work::{Compaction, Pace};
 use crate::writer::{Job, Writer, lock};
 use crate::{
-    ChunkId, DocumentId, DocumentInfo, Fingerprint, IndexError, Query, SearchResult, StoredChunk,
-    StoredDocument, WriteBatch, WriteReceipt, compact, disk, recover, search, validate, writer,
+    ChunkId, CompactReceipt, DocumentId, DocumentInfo, Fingerprint, IndexError, Query,
+    SearchResult, StoredChunk, StoredDocument, WorkProgress, WriteBatch, WriteReceipt, disk,
+    recover, search, validate, writer,
 };
 
 /// What may be done with a collection that is opened.
@@ -44,6 +47,12 @@ pub struct CollectionConfig {
     pub graph_min_vectors: usize,
     /// Threads that may build it in the background. Default: half of the machine's.
     pub background_threads: usize,
+    /// Share of the time, above 0 and up to 1, that each background thread may work; it rests for
+    /// the others. Default 1.
+    pub background_share: f64,
+    /// Whether vectors and keywords are compacted in the background once a quarter of the vectors
+    /// on disk is dead. Default: yes.
+    pub auto_compact: bool,
     /// Whether to create the collection where there is none; else [`IndexError::NotFound`].
     pub create: bool,
     /// Whether it is opened for writing. Default: where that is possible.
@@ -57,6 +66,8 @@ impl Default for CollectionConfig {
             embedder: None,
             graph_min_vectors: 50_000,
             background_threads: std::thread::available_parallelism().map_or(1, usize::from) / 2,
+            background_share: 1.0,
+            auto_compact: true,
             create: true,
             access: Access::Auto,
         }
@@ -84,17 +95,8 @@ pub struct CollectionStats {
     pub disk_bytes: u64,
     /// The embedder that the collection was made with, once something was written.
     pub embedder: Option<String>,
-}
-
-/// What a compaction did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CompactReceipt {
-    /// Dead vectors taken away.
-    pub dead_vectors_removed: u64,
-    /// Bytes on disk before.
-    pub bytes_before: u64,
-    /// Bytes on disk after.
-    pub bytes_after: u64,
+    /// What is being done beside reading and writing, and how far it is.
+    pub work: Vec<WorkProgress>,
 }
 
 /// What the handles of an open collection share.
@@ -109,6 +111,8 @@ pub(crate) struct Inner {
     /// What readers see.
     pub(crate) published: Arc<Published>,
     pub(crate) background: Arc<Background>,
+    /// Shared with the thread that compacts in the background.
+    pub(crate) compaction: Arc<Compaction>,
     /// The write lock. Shared with the thread that looks after idle writers, weakly.
     pub(crate) writer: Arc<Mutex<Writer>>,
     /// Batches that wait for it.
@@ -235,6 +239,17 @@ impl Inner {
 #[derive(Clone)]
 pub struct Collection {
     inner: Arc<Inner>,
+    /// What handles share and background threads do not: its end is the end of them.
+    handles: Arc<Handles>,
+}
+
+/// Ends background work when the last handle is gone.
+struct Handles(Arc<Compaction>);
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl fmt::Debug for Collection {
@@ -248,7 +263,7 @@ impl fmt::Debug for Collection {
 impl Collection {
     /// Whether there are other handles on this open collection. Dropping the only one closes it.
     pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.inner) > 1
+        Arc::strong_count(&self.handles) > 1
     }
 
     /// Opens the collection in `dir`, brings projections that lag up to date, rebuilds damaged ones.
@@ -263,7 +278,8 @@ impl Collection {
     /// what the disk says.
     pub fn open(dir: &Path, config: CollectionConfig) -> Result<Self, IndexError> {
         let inner = Arc::new(recover::open(dir, config)?);
-        Ok(Self { inner })
+        let handles = Arc::new(Handles(Arc::clone(&inner.compaction)));
+        Ok(Self { inner, handles })
     }
 
     /// Applies a batch. When it returns, the batch is durable and searchable, whole.
@@ -274,7 +290,11 @@ impl Collection {
     /// whole, or not at all; writing it again does no harm.
     pub fn write(&self, batch: WriteBatch) -> Result<WriteReceipt, IndexError> {
         self.inner.check_writable()?;
-        writer::commit(&self.inner, batch)
+        let receipt = writer::commit(&self.inner, batch)?;
+        if self.inner.config.auto_compact && compact::is_due(&self.inner.published.load()) {
+            self.compact_aside(Extent::Projections);
+        }
+        Ok(receipt)
     }
 
     /// Searches a consistent snapshot.
@@ -357,6 +377,7 @@ impl Collection {
             read_only: self.inner.read_only.is_some(),
             disk_bytes: disk::size_of(&self.inner.dir),
             embedder: self.embedder()?,
+            work: self.work(),
         })
     }
 
@@ -378,14 +399,66 @@ impl Collection {
         Ok(self.inner.store.meta()?.embedder.map(|(name, _)| name))
     }
 
-    /// Takes away what deletions left behind on disk: dead vectors, Tantivy's tombstoned
-    /// text, free pages of the store. Readers are not stopped.
+    /// Takes away what deletions left behind on disk: dead vectors, terms of dead chunks, free
+    /// pages of the store. Afterwards no byte of what was deleted before is in the directory.
+    ///
+    /// Readers are not stopped. Writers wait only while the store is written anew, which is the
+    /// last step.
     ///
     /// # Errors
-    /// What the store says; the collection is then as it was. [`IndexError::ReadOnly`].
+    /// What the store says; what was compacted so far stays. [`IndexError::ReadOnly`].
     pub fn compact(&self) -> Result<CompactReceipt, IndexError> {
+        self.compact_with(|_| true)
+    }
+
+    /// The same; `go_on` is told how far it is, every few milliseconds, and ends it by saying no.
+    ///
+    /// # Errors
+    /// As [`Collection::compact`], and [`IndexError::Cancelled`].
+    pub fn compact_with(
+        &self,
+        mut go_on: impl FnMut(WorkProgress) -> bool,
+    ) -> Result<CompactReceipt, IndexError> {
         self.inner.check_writable()?;
-        compact::compact(&self.inner)
+        compact::compact(&self.inner, Extent::Everything, &mut go_on)
+    }
+
+    /// Compacts on a thread of its own, within the collection's budget for background work.
+    /// Whether it was begun: one at a time is. [`Collection::work`] watches it,
+    /// [`Collection::cancel_background`] and dropping the last handle end it soon, and
+    /// [`Collection::wait_idle`] waits for it.
+    ///
+    /// # Errors
+    /// [`IndexError::ReadOnly`].
+    pub fn compact_in_background(&self) -> Result<bool, IndexError> {
+        self.inner.check_writable()?;
+        Ok(self.compact_aside(Extent::Everything))
+    }
+
+    fn compact_aside(&self, extent: Extent) -> bool {
+        let compaction = Arc::clone(&self.inner.compaction);
+        if !compaction.claim() {
+            return false;
+        }
+        let inner = Arc::clone(&self.inner);
+        let release = Release(compaction);
+        let started = std::thread::Builder::new()
+            .name("faq-compact".to_owned())
+            .spawn(move || {
+                // Dropped in this order: the collection is let go of before its end is told.
+                let (release, inner) = (release, inner);
+                let mut pace = Pace::new(inner.config.background_share);
+                let mut go_on = |_: WorkProgress| pace.rest(|| release.0.goes_on());
+                match compact::compact(&inner, extent, &mut go_on) {
+                    Ok(receipt) => tracing::info!(?receipt, "compacted in the background"),
+                    Err(IndexError::Cancelled) => tracing::debug!("compaction was cancelled"),
+                    Err(error) => tracing::warn!(%error, "compaction in the background failed"),
+                }
+            });
+        if let Err(error) = &started {
+            tracing::warn!(%error, "no thread to compact with");
+        }
+        started.is_ok()
     }
 
     /// Builds the graph over all vectors now, instead of in the background.
@@ -399,19 +472,33 @@ impl Collection {
         Ok(())
     }
 
-    /// How far the graph is that is being built in the background; `None` while none is.
-    pub fn graph_progress(&self) -> Option<GraphProgress> {
-        self.inner.background.progress()
+    /// What is being done beside reading and writing, and how far it is: the graph's building, a
+    /// compaction.
+    pub fn work(&self) -> Vec<WorkProgress> {
+        let graph = self.inner.background.progress();
+        let compaction = self.inner.compaction.progress();
+        graph.into_iter().chain(compaction).collect()
     }
 
-    /// Ends background work soon, and loses what it had done. Exact scans answer; the next write
-    /// or opening begins it again where it is due.
+    /// Ends background work soon. What a graph's building had done is lost, and what a compaction
+    /// had done stays. Exact scans answer; the next write or opening begins again what is due.
     pub fn cancel_background(&self) {
         self.inner.background.cancel();
+        self.inner.compaction.cancel();
     }
 
-    /// Waits until background work (graph building) is done.
+    /// Waits until background work is done.
     pub fn wait_idle(&self) {
+        self.inner.compaction.wait_idle();
         self.inner.background.wait_idle();
+    }
+}
+
+/// Tells that a background compaction is over, however it ends.
+struct Release(Arc<Compaction>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows what a file holds.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -152,6 +153,27 @@ pub(crate) fn remove(path: &Path) {
         }
         _ => {}
     }
+}
+
+/// Bytes of one file; 0 where it is not there.
+pub(crate) fn size_of_file(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+/// All files below a directory, by their paths in it, with `/` between folders.
+pub(crate) fn files_below(dir: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let below = files_below(&entry.path());
+            found.extend(below.into_iter().map(|file| format!("{name}/{file}")));
+        } else {
+            found.insert(name);
+        }
+    }
+    found
 }
 
 /// Bytes in all files below a directory; files that vanish meanwhile count nothing.

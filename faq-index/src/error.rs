@@ -73,6 +73,9 @@ pub enum IndexError {
         /// The collection's directory.
         path: PathBuf,
     },
+    /// The work was ended before it was done. What it had done so far stays, and is whole.
+    #[error("the work was cancelled before it was done; begin it again to complete it")]
+    Cancelled,
     /// The operating system refused.
     #[error("{action} {path}: {source}")]
     Io {
@@ -103,6 +106,7 @@ impl IndexError {
             Self::Invalid { .. } => "invalid",
             Self::Damaged { .. } => "index_damaged",
             Self::DiskFull { .. } => "disk_full",
+            Self::Cancelled => "cancelled",
             Self::Io { .. } => "io",
             Self::Store(_) => "store_failed",
             Self::Keyword(_) => "keyword_index_failed",
@@ -113,7 +117,7 @@ impl IndexError {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Locked { .. } | Self::DiskFull { .. } | Self::Io { .. }
+            Self::Locked { .. } | Self::DiskFull { .. } | Self::Cancelled | Self::Io { .. }
         )
     }
 }

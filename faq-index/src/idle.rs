@@ -64,7 +64,8 @@ fn run(receiver: &Receiver<Watched>) {
             let Ok(mut writer) = writer.try_lock() else {
                 return true;
             };
-            if writer.last_write.is_some_and(|at| at.elapsed() < REST) {
+            let is_new = writer.last_write.is_some_and(|at| at.elapsed() < REST);
+            if is_new || writer.keyword.is_merging() {
                 return true;
             }
             writer.rest();

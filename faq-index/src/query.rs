@@ -57,6 +57,22 @@ pub enum VectorSearch {
     Graph,
 }
 
+/// What words between quotation marks ask of a chunk: that they stand in its text, or in a heading
+/// or the title above it, one after another. Words are compared as all words are, by their stems,
+/// without accents and in any case. Marks may be straight or those of any language's print; what
+/// has no partner, stands inside a word or measures inches is no quotation mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phrases {
+    /// Only chunks that hold every phrase come back, from the dense list too. What people who
+    /// search expect.
+    #[default]
+    Required,
+    /// Chunks that hold a phrase score more in the keyword list. For questions in whole sentences,
+    /// where marks may mean anything.
+    Preferred,
+}
+
 /// A restriction on the documents that may come back. Empty fields restrict nothing;
 /// fields are joined by *and*, the values of one field by *or*.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -98,8 +114,11 @@ impl Filter {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// The question's words; needed by the keyword list. Any text is allowed: nothing in it is syntax.
+    /// The question's words; needed by the keyword list. Any text is allowed: nothing in it is
+    /// syntax, and words between quotation marks are a phrase.
     pub text: String,
+    /// What phrases ask; vectors alone know none.
+    pub phrases: Phrases,
     /// The question's vector, L2-normalised, `[dim]`; needed by the dense list.
     pub vector: Option<Vec<f32>>,
     /// Which lists are asked.
@@ -123,6 +142,7 @@ impl Query {
     pub fn new(text: impl Into<String>, vector: Option<Vec<f32>>) -> Self {
         Self {
             text: text.into(),
+            phrases: Phrases::default(),
             vector,
             mode: Mode::Hybrid,
             k: 10,

@@ -66,6 +66,7 @@ pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexE
         writable: read_only.is_none(),
         graph_min_vectors: config.graph_min_vectors,
         threads: config.background_threads,
+        share: config.background_share,
     };
     let background = Background::new(Arc::clone(&published), terms);
     background.nudge();
@@ -77,6 +78,7 @@ pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexE
         segments: folder,
         published,
         background,
+        compaction: Arc::default(),
         writer: Arc::new(Mutex::new(Writer {
             keyword,
             embedder: meta.embedder,

@@ -7,7 +7,7 @@ use crate::dense::{DenseHit, DenseQuery, pool};
 use crate::documents::{Allowed, DocKey};
 use crate::fusion::{Fused, fuse};
 use crate::kernel::kernels;
-use crate::keyword::KeyFilter;
+use crate::keyword::{KeyFilter, Question};
 use crate::snapshot::Snapshot;
 use crate::{ChunkId, Hit, IndexError, Mode, Plan, Query, SearchResult, VectorSearch};
 
@@ -35,11 +35,21 @@ pub(crate) fn search(
         allowed_documents: allowed.as_ref().map(|allowed| allowed.documents()),
         degraded: snapshot.degraded(),
     };
+    let started = Instant::now();
+    let question = (query.mode != Mode::Dense).then(|| ask_for(snapshot, query, allowed.as_ref()));
+    let only = match (&question, query.mode) {
+        (Some(ask), Mode::Hybrid) => snapshot
+            .keyword
+            .holding_phrases(&ask.question, ask.filter.clone())?,
+        _ => None,
+    };
+    let understood_us = micros(started);
     let dense_query = query.vector.as_ref().map(|vector| DenseQuery {
         snapshot,
         vector,
         limit,
         allowed: allowed.as_deref(),
+        only: only.as_deref(),
     });
     let asks_dense = dense_query.filter(|_| query.mode != Mode::Keyword);
     let run_dense = || {
@@ -49,10 +59,10 @@ pub(crate) fn search(
     };
     let run_keyword = || {
         let start = Instant::now();
-        let found = (query.mode != Mode::Dense)
-            .then(|| ask_keywords(snapshot, query, limit, allowed.as_ref()))
-            .transpose();
-        (found, micros(start))
+        let found = question
+            .as_ref()
+            .map(|ask| ask_keywords(snapshot, ask, limit));
+        (found.transpose(), micros(start) + understood_us)
     };
     let ((dense, dense_us), (keyword, keyword_us)) = match pool() {
         Some(pool) if asks_dense.is_some() && query.mode == Mode::Hybrid => {
@@ -98,6 +108,13 @@ fn ask_vectors(
         };
         (dense.exact(), what)
     };
+    if let Some(only) = dense.only {
+        let what = format!(
+            "scan of the {} chunks that hold the quoted words, of {live} vectors",
+            only.len()
+        );
+        return (dense.exact(), what);
+    }
     let graph = match (&dense.snapshot.graph, query.vector_search) {
         (_, VectorSearch::Exact) => return exact("it was asked for"),
         (None, VectorSearch::Graph) => return exact("a graph was asked for and none is built"),
@@ -129,12 +146,13 @@ fn ask_vectors(
     }
 }
 
-fn ask_keywords(
-    snapshot: &Snapshot,
-    query: &Query,
-    limit: usize,
-    allowed: Option<&Arc<Allowed>>,
-) -> Result<(Vec<KeywordHit>, String), IndexError> {
+/// What the keyword index is asked.
+struct KeywordAsk {
+    question: Question,
+    filter: Option<KeyFilter>,
+}
+
+fn ask_for(snapshot: &Snapshot, query: &Query, allowed: Option<&Arc<Allowed>>) -> KeywordAsk {
     let documents = &snapshot.documents;
     let lags = snapshot.keyword.seq() < snapshot.seq;
     let filter: Option<KeyFilter> = match allowed {
@@ -149,9 +167,24 @@ fn ask_keywords(
         }
         None => None,
     };
+    let languages = documents.languages();
+    KeywordAsk {
+        question: snapshot
+            .keyword
+            .question(&query.text, languages, query.phrases),
+        filter,
+    }
+}
+
+fn ask_keywords(
+    snapshot: &Snapshot,
+    ask: &KeywordAsk,
+    limit: usize,
+) -> Result<(Vec<KeywordHit>, String), IndexError> {
+    let documents = &snapshot.documents;
     let found = snapshot
         .keyword
-        .search(&query.text, documents.languages(), limit, filter)?;
+        .search(&ask.question, limit, ask.filter.clone())?;
     let mut hits: Vec<KeywordHit> = found
         .into_iter()
         .filter_map(|(chunk, score)| {
@@ -164,8 +197,13 @@ fn ask_keywords(
         .collect();
     hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
     let languages = documents.languages().count();
+    let phrases = match ask.question.phrases() {
+        (0, _) => String::new(),
+        (n, true) => format!(", {n} quoted and required"),
+        (n, false) => format!(", {n} quoted and preferred"),
+    };
     let what = format!(
-        "BM25 over {} chunks in {languages} language{}",
+        "BM25 over {} chunks in {languages} language{}{phrases}",
         documents.chunks(),
         if languages == 1 { "" } else { "s" }
     );

@@ -156,6 +156,12 @@ impl Segment {
         }
     }
 
+    /// The codes of a row, `[codes::width(dim)]`.
+    pub(crate) fn codes_of(&self, row: usize) -> &[u8] {
+        let width = codes::width(self.header().dim);
+        &self.codes()[row * width..(row + 1) * width]
+    }
+
     /// The vectors, `[rows, dim]`.
     pub(crate) fn vectors(&self) -> &[f32] {
         match &self.0 {

@@ -25,6 +25,9 @@ const FOLDER: &str = "segments";
 /// This many neighbours of about one size become one segment.
 const MERGE: usize = 8;
 
+/// Rows that a merge copies between two looks at whether to go on.
+const STEP: usize = 4096;
+
 /// Segments in ascending order of their keys.
 pub(crate) type SegmentList = Vec<Arc<Segment>>;
 
@@ -229,7 +232,7 @@ impl SegmentFolder {
             }
             let from = list.len() - run;
             let tail = list.split_off(from);
-            match self.merge(live, seq, &tail) {
+            match self.merge(live, seq, &tail, &mut |_| true) {
                 Ok(merged) => {
                     replaced.extend(tail);
                     list.extend(merged.map(Arc::new));
@@ -242,20 +245,27 @@ impl SegmentFolder {
         }
     }
 
-    /// Rewrites segments into one without dead rows; `None` where nothing is left.
+    /// Rewrites segments into one without dead rows; `None` where nothing is left. `go_on` is told
+    /// how many rows were looked at, and ends the work by saying no: [`IndexError::Cancelled`].
     pub(crate) fn merge(
         &self,
         live: &Documents,
         seq: u64,
         segments: &[Arc<Segment>],
+        go_on: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Option<Segment>, IndexError> {
         let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
             return Ok(None);
         };
         let keys = *first.keys().start()..=*last.keys().end();
         let mut builder = Builder::new(first.header().dim);
+        let mut seen = 0;
         for segment in segments {
             for (at, row) in segment.rows().iter().enumerate() {
+                if seen % STEP == 0 && !go_on(seen) {
+                    return Err(IndexError::Cancelled);
+                }
+                seen += 1;
                 if live.get(row.key).is_some() {
                     builder.push(row.key, row.ordinal, row.start..row.end, segment.vector(at));
                 }

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use faq_index::Filter;
+use faq_index::{Filter, Phrases};
 use serde::Serialize;
 
 use crate::generate::{GenerateOptions, Generator};
@@ -201,6 +201,8 @@ impl Collection {
         let search = SearchOptions {
             k: CANDIDATES.max(options.max_context_chunks),
             filter: options.filter.clone(),
+            // In a sentence, marks may set a name apart as well as ask for exact words.
+            phrases: Phrases::Preferred,
             ..SearchOptions::default()
         };
         let mut asked: Vec<(Part, Vec<Passage>)> = Vec::new();

@@ -1,5 +1,6 @@
 //! Real sentences and questions with their vectors, as the examples that measure read them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
@@ -13,6 +14,7 @@ pub(crate) const DIM: usize = 384;
 /// Sentences that make a document.
 pub(crate) const CHUNKS: usize = 10;
 /// Documents written at once.
+#[allow(dead_code, reason = "one example is told how many")]
 pub(crate) const BATCH: usize = 100;
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -40,6 +42,48 @@ impl Texts {
             .collect();
         Ok(Self { lines, vectors })
     }
+
+    /// A sentence; beyond the last, the beginning of one and the end of another.
+    pub(crate) fn line(&self, at: usize) -> Cow<'_, str> {
+        let count = self.lines.len();
+        let Some(line) = self.lines.get(at) else {
+            let (one, other) = (&self.lines[at % count], &self.lines[mixed(at) % count]);
+            let (one, other) = (one.split(' '), other.split(' '));
+            let half = one.clone().count() / 2;
+            let words: Vec<&str> = one.take(half).chain(other.skip(half)).collect();
+            return words.join(" ").into();
+        };
+        line.into()
+    }
+
+    /// Its vector; beyond the last, one with noise: at a cosine of about 0.9.
+    pub(crate) fn vector(&self, at: usize) -> Cow<'_, [f32]> {
+        let Some(vector) = self.vectors.get(at) else {
+            let mut state = at;
+            let mut noise = || {
+                state = mixed(state);
+                (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+            };
+            // Uniform numbers from -1 to 1 have a variance of a third.
+            let scale = 0.5 / (DIM as f32 / 3.0).sqrt();
+            let near = &self.vectors[at % self.vectors.len()];
+            let mut vector: Vec<f32> = near.iter().map(|v| v + scale * noise()).collect();
+            let length = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+            for v in &mut vector {
+                *v /= length;
+            }
+            return vector.into();
+        };
+        vector.into()
+    }
+}
+
+/// SplitMix64.
+fn mixed(n: usize) -> usize {
+    let mut z = (n as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (z ^ (z >> 31)) as usize
 }
 
 /// A document of ten sentences; some have tags to filter by.
@@ -49,7 +93,7 @@ pub(crate) fn document(n: usize, texts: &Texts, count: usize) -> DocumentRecord 
     let chunks = (from..(from + CHUNKS).min(count))
         .map(|at| {
             let start = text.len();
-            text.push_str(&texts.lines[at]);
+            text.push_str(&texts.line(at));
             let range = start..text.len();
             text.push('\n');
             ChunkRecord {
@@ -59,7 +103,7 @@ pub(crate) fn document(n: usize, texts: &Texts, count: usize) -> DocumentRecord 
                 heading_path: Vec::new(),
                 windows: vec![Window {
                     range,
-                    vector: texts.vectors[at].clone(),
+                    vector: texts.vector(at).into_owned(),
                 }],
             }
         })

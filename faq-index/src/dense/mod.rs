@@ -73,10 +73,12 @@ pub(crate) struct DenseQuery<'a> {
     /// Most chunks to give.
     pub(crate) limit: usize,
     pub(crate) allowed: Option<&'a Allowed>,
+    /// The only chunks that may be given, ascending.
+    pub(crate) only: Option<&'a [(DocKey, u32)]>,
 }
 
 impl DenseQuery<'_> {
-    /// The exact answer: every live and allowed vector is compared.
+    /// The exact answer: every vector that is live and may be given is compared.
     pub(crate) fn exact(&self) -> Vec<DenseHit> {
         let mut top = Top::new(self.limit);
         self.scan(&CodedQuery::new(self.vector), None, &mut top);

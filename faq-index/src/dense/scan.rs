@@ -64,6 +64,9 @@ impl DenseQuery<'_> {
     fn runs(&self, after: Option<DocKey>) -> Vec<Run> {
         let segments = &self.snapshot.segments;
         let total = self.snapshot.documents.vectors();
+        if let Some(only) = self.only {
+            return self.runs_of_chunks(only);
+        }
         match self.allowed {
             Some(allowed)
                 if allowed.documents() * LOOK_UP + allowed.vectors() * LOOKED_UP <= total =>
@@ -95,25 +98,35 @@ impl DenseQuery<'_> {
 
     /// The rows of allowed documents, looked up by key.
     fn runs_of(&self, allowed: &Allowed, after: Option<DocKey>) -> Vec<Run> {
+        let keys = allowed
+            .keys()
+            .filter(|key| after.is_none_or(|after| *key > after));
+        self.look_up(keys.map(|key| [(key, 0), (key + 1, 0)]))
+    }
+
+    /// The rows of chunks, looked up one by one.
+    fn runs_of_chunks(&self, chunks: &[(DocKey, u32)]) -> Vec<Run> {
+        self.look_up(chunks.iter().map(|&(key, n)| [(key, n), (key, n + 1)]))
+    }
+
+    /// The rows from one chunk to another, each pair within a document, in ascending order.
+    fn look_up(&self, wanted: impl Iterator<Item = [(DocKey, u32); 2]>) -> Vec<Run> {
         let segments = &self.snapshot.segments;
         let mut runs: Vec<Run> = Vec::new();
-        let (mut segment, mut from) = (0, 0);
-        for key in allowed
-            .keys()
-            .filter(|key| after.is_none_or(|after| *key > after))
-        {
+        let (mut segment, mut at) = (0, 0);
+        for [from, to] in wanted {
             while segments
                 .get(segment)
-                .is_some_and(|of| *of.keys().end() < key)
+                .is_some_and(|of| *of.keys().end() < from.0)
             {
-                (segment, from) = (segment + 1, 0);
+                (segment, at) = (segment + 1, 0);
             }
             let Some(of) = segments.get(segment) else {
                 break;
             };
-            let start = seek(of.rows(), from, key);
-            let end = seek(of.rows(), start, key + 1);
-            from = end;
+            let start = seek(of.rows(), at, from);
+            let end = seek(of.rows(), start, to);
+            at = end;
             match runs.last_mut() {
                 Some(last) if last.segment == segment && last.rows.end == start => {
                     last.rows.end = end;
@@ -198,15 +211,15 @@ impl DenseQuery<'_> {
     }
 }
 
-/// The first row at or after `from` whose key is not below `key`; near ones are found fast.
-fn seek(rows: &[Row], from: usize, key: DocKey) -> usize {
-    let is_below = |at: usize| rows.get(at).is_some_and(|row| row.key < key);
+/// The first row at or after `from` that is of `chunk` or a later one; near ones are found fast.
+fn seek(rows: &[Row], from: usize, chunk: (DocKey, u32)) -> usize {
+    let is_below = |at: usize| rows.get(at).is_some_and(|row| row.chunk() < chunk);
     let mut step = 1;
     while is_below(from + step - 1) {
         step *= 2;
     }
     let (low, high) = (from + step / 2, (from + step - 1).min(rows.len()));
-    low + rows[low..high.max(low)].partition_point(|row| row.key < key)
+    low + rows[low..high.max(low)].partition_point(|row| row.chunk() < chunk)
 }
 
 /// A row that may be among the best.
@@ -330,7 +343,7 @@ mod tests {
             let rows: Vec<Row> = keys.into_iter().map(|key| Row::new(key, 0, 0..1)).collect();
             let from = from.min(rows.len());
             let expected = (from..rows.len()).find(|at| rows[*at].key >= key);
-            prop_assert_eq!(seek(&rows, from, key), expected.unwrap_or(rows.len()));
+            prop_assert_eq!(seek(&rows, from, (key, 0)), expected.unwrap_or(rows.len()));
         }
     }
 }

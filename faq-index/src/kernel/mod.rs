@@ -27,7 +27,13 @@ pub(crate) struct Kernels {
     /// Product of two rows of codes: `sum over i of (a[i] - 128) * (b[i] - 128)`. Their length is a
     /// multiple of [`BLOCK`].
     pub(crate) dot_rows: fn(&[u8], &[u8]) -> i32,
+    /// Products of one row with some of many.
+    pub(crate) dot_points: DotPoints,
 }
+
+/// Products as of `dot_rows` of one row with some of many, which lie anywhere: `out[i]` is that
+/// with row `points[i]` of `codes`.
+pub(crate) type DotPoints = fn(codes: &[u8], row: &[u8], points: &[u32], out: &mut [i32]);
 
 /// The fastest kernels that this processor has.
 pub(crate) fn kernels() -> &'static Kernels {
@@ -57,6 +63,7 @@ const PORTABLE: Kernels = Kernels {
     dot,
     dot_codes,
     dot_rows,
+    dot_points,
 };
 
 /// Eight sums side by side, so that a compiler may use whatever vectors the target has, and so
@@ -100,6 +107,23 @@ fn dot_rows(a: &[u8], b: &[u8]) -> i32 {
         .zip(b)
         .map(|(a, b)| centred(*a) * centred(*b))
         .sum()
+}
+
+fn dot_points(codes: &[u8], row: &[u8], points: &[u32], out: &mut [i32]) {
+    check_points(codes, row.len(), points, out.len());
+    for (&point, out) in points.iter().zip(out) {
+        let at = point as usize * row.len();
+        *out = dot_rows(&codes[at..at + row.len()], row);
+    }
+}
+
+/// What the wide kernels rely on.
+fn check_points(codes: &[u8], width: usize, points: &[u32], out: usize) {
+    assert!(width.is_multiple_of(BLOCK), "a row of {width} codes");
+    assert_eq!(points.len(), out, "a product for each point");
+    let rows = codes.len() / width.max(1);
+    let within = points.iter().all(|point| (*point as usize) < rows);
+    assert!(within, "a point beyond the {rows} rows");
 }
 
 /// What the wide kernels rely on.
@@ -157,6 +181,14 @@ mod tests {
                     let (a, b) = pair.split_at(width);
                     prop_assert_eq!((kernels.dot_rows)(a, b), dot_rows(a, b), "{}", kernels.name);
                 }
+                if rows > 0 {
+                    let points: Vec<u32> = (0..rows as u32).rev().chain([0, 0]).collect();
+                    let row = &codes[..width];
+                    let (mut got, mut plain) = (vec![7; points.len()], vec![8; points.len()]);
+                    (kernels.dot_points)(&codes, row, &points, &mut got);
+                    dot_points(&codes, row, &points, &mut plain);
+                    prop_assert_eq!(got, plain, "{}", kernels.name);
+                }
             }
         }
     }
@@ -168,6 +200,12 @@ mod tests {
             assert_eq!((kernels.dot)(&long, &long[..33]), 33.0);
             assert_eq!((kernels.dot)(&long[..33], &long), 33.0);
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "beyond the 2 rows")]
+    fn points_that_are_not_there_are_refused() {
+        (kernels().dot_points)(&[0; BLOCK * 2], &[0; BLOCK], &[2], &mut [0]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::arch::x86_64::{
     _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_xor_si512,
 };
 
-use super::{BLOCK, Kernels, check_blocks};
+use super::{BLOCK, Kernels, check_blocks, check_points};
 
 /// Rows that are multiplied side by side, so that a query's block is loaded once for all of them.
 const ROWS: usize = 4;
@@ -31,6 +31,7 @@ pub(super) fn avx2() -> Option<Kernels> {
         dot: dot_avx2,
         dot_codes: dot_codes_avx2,
         dot_rows: dot_rows_avx2,
+        dot_points: dot_points_avx2,
     })
 }
 
@@ -43,6 +44,7 @@ pub(super) fn avx512_vnni() -> Option<Kernels> {
         name: "AVX-512 VNNI",
         dot_codes: dot_codes_vnni,
         dot_rows: dot_rows_vnni,
+        dot_points: dot_points_vnni,
         ..with_avx2
     })
 }
@@ -88,6 +90,24 @@ fn dot_rows_vnni(a: &[u8], b: &[u8]) -> i32 {
     check_blocks(a, b.len(), 1);
     // SAFETY: only `avx512_vnni` hands this function out; the sizes were checked.
     unsafe { rows_vnni(a, b) }
+}
+
+#[allow(unsafe_code, reason = "calls a kernel for features that were detected")]
+fn dot_points_avx2(codes: &[u8], row: &[u8], points: &[u32], out: &mut [i32]) {
+    check_points(codes, row.len(), points, out.len());
+    for (&point, out) in points.iter().zip(out) {
+        let at = point as usize * row.len();
+        // SAFETY: only `avx2` hands this function out; both rows have the same length, which is a
+        // multiple of 64.
+        *out = unsafe { rows_avx2(&codes[at..at + row.len()], row) };
+    }
+}
+
+#[allow(unsafe_code, reason = "calls a kernel for features that were detected")]
+fn dot_points_vnni(codes: &[u8], row: &[u8], points: &[u32], out: &mut [i32]) {
+    check_points(codes, row.len(), points, out.len());
+    // SAFETY: only `avx512_vnni` hands this function out; the sizes and points were checked.
+    unsafe { points_vnni(codes, row, points, out) }
 }
 
 #[allow(unsafe_code, reason = "vector loads through raw pointers")]
@@ -239,4 +259,55 @@ unsafe fn rows_vnni(a: &[u8], b: &[u8]) -> i32 {
         offsets = _mm512_dpbusd_epi32(offsets, sign, y);
     }
     _mm512_reduce_add_epi32(products) - _mm512_reduce_add_epi32(offsets)
+}
+
+/// As [`rows_vnni`], the row's blocks loaded and its offset computed once for all points.
+#[allow(unsafe_code, reason = "vector loads through raw pointers")]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn points_vnni(codes: &[u8], row: &[u8], points: &[u32], out: &mut [i32]) {
+    let width = row.len();
+    let sign = _mm512_set1_epi8(i8::MIN);
+    // SAFETY: callers pass `at` below `width`, a multiple of 64, and points of which `codes` holds
+    // a row: 64 bytes from there are within each slice.
+    let load_code = |point: u32, at: usize| unsafe {
+        _mm512_loadu_si512(
+            codes
+                .as_ptr()
+                .add(point as usize * width + at)
+                .cast::<__m512i>(),
+        )
+    };
+    // SAFETY: as above.
+    let load_row = |at: usize| {
+        _mm512_xor_si512(
+            unsafe { _mm512_loadu_si512(row.as_ptr().add(at).cast::<__m512i>()) },
+            sign,
+        )
+    };
+    let mut offsets = _mm512_setzero_si512();
+    for at in (0..width).step_by(BLOCK) {
+        offsets = _mm512_dpbusd_epi32(offsets, sign, load_row(at));
+    }
+    let offset = _mm512_reduce_add_epi32(offsets);
+    let (several, rest) = points.as_chunks::<ROWS>();
+    let (out_several, out_rest) = out.split_at_mut(several.len() * ROWS);
+    for (points, out) in several.iter().zip(out_several.chunks_exact_mut(ROWS)) {
+        let mut sums = [_mm512_setzero_si512(); ROWS];
+        for at in (0..width).step_by(BLOCK) {
+            let y = load_row(at);
+            for (point, sum) in points.iter().zip(&mut sums) {
+                *sum = _mm512_dpbusd_epi32(*sum, load_code(*point, at), y);
+            }
+        }
+        for (sum, out) in sums.into_iter().zip(out) {
+            *out = _mm512_reduce_add_epi32(sum) - offset;
+        }
+    }
+    for (point, out) in rest.iter().zip(out_rest) {
+        let mut sum = _mm512_setzero_si512();
+        for at in (0..width).step_by(BLOCK) {
+            sum = _mm512_dpbusd_epi32(sum, load_code(*point, at), load_row(at));
+        }
+        *out = _mm512_reduce_add_epi32(sum) - offset;
+    }
 }

@@ -3,10 +3,11 @@
 //! Derived from truth. Each commit's payload names the collection, the version of the fields
 //! and the sequence number up to which truth was applied. [`KeywordIndex`] is the writer's
 //! and belongs to whoever holds the collection's write lock; a [`KeywordView`] is an immutable
-//! state that snapshots share. The folder holds terms and no texts.
+//! state that snapshots share. The folder holds terms with their positions, and no texts.
 
+mod directory;
+mod phrase;
 mod query;
-mod read_only;
 mod schema;
 mod tokenizer;
 
@@ -16,28 +17,30 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tantivy::directory::error::{LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{MmapDirectory, RamDirectory};
 use tantivy::indexer::NoMergePolicy;
 use tantivy::{
-    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, SegmentReader,
-    TantivyDocument, TantivyError, Term,
+    FutureResult, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher,
+    SegmentMeta, SegmentReader, TantivyDocument, TantivyError, Term,
 };
 use uuid::Uuid;
 
-pub(crate) use query::{KeyFilter, ScoredChunks};
-use read_only::ReadOnlyDirectory;
+use directory::{ReadOnlyDirectory, StoppableDirectory};
+pub(crate) use query::{KeyFilter, Question, ScoredChunks};
 use schema::Fields;
 
 use crate::disk::{create_dir, has_no_space, io_error, is_disk_full, same_mode};
 use crate::documents::{DocKey, Documents};
 use crate::store::{self, DocumentText, Store};
-use crate::{DocumentRecord, IndexError, faults};
+use crate::{DocumentRecord, IndexError, Phrases, faults};
 
 /// Folder of the index in a collection's directory.
 pub(crate) const FOLDER: &str = "keyword";
+
 /// Where the index is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -86,22 +89,34 @@ impl KeywordView {
         self.in_memory
     }
 
-    /// The best `limit` chunks with their BM25 scores, best first.
-    pub(crate) fn search<'a>(
+    /// Understands a question, whose words may be in any of these languages.
+    pub(crate) fn question<'a>(
         &self,
-        question: &str,
+        text: &str,
         languages: impl Iterator<Item = Option<&'a str>>,
+        phrases: Phrases,
+    ) -> Question {
+        Question::new(&self.fields, text, languages, phrases)
+    }
+
+    /// The best `limit` chunks with their BM25 scores, best first.
+    pub(crate) fn search(
+        &self,
+        question: &Question,
         limit: usize,
         filter: Option<KeyFilter>,
     ) -> Result<ScoredChunks, IndexError> {
-        query::search(
-            &self.searcher,
-            &self.fields,
-            question,
-            languages,
-            limit,
-            filter,
-        )
+        question.search(&self.searcher, limit, filter)
+    }
+
+    /// All chunks that hold the phrases that a question requires, ascending; `None` where it
+    /// requires none.
+    pub(crate) fn holding_phrases(
+        &self,
+        question: &Question,
+        filter: Option<KeyFilter>,
+    ) -> Result<Option<Vec<(DocKey, u32)>>, IndexError> {
+        question.holding_phrases(&self.searcher, filter)
     }
 }
 
@@ -116,7 +131,14 @@ pub(crate) struct KeywordIndex {
     in_memory: bool,
     /// Opened with the first change: it owns a thread and an arena.
     writer: Option<IndexWriter>,
+    /// Whether a compaction's merge is under way in the writer.
+    merging: bool,
+    /// Makes every write of a file fail, so that a merge ends.
+    stop: Arc<AtomicBool>,
 }
+
+/// The end of a merge that was begun.
+pub(crate) type Merge = FutureResult<Option<SegmentMeta>>;
 
 impl std::fmt::Debug for KeywordIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -183,10 +205,11 @@ impl KeywordIndex {
         if !dir.join("meta.json").exists() {
             return Err("it is not there".to_owned());
         }
+        let stop = Arc::default();
         let mut index = MmapDirectory::open(dir)
             .map_err(TantivyError::from)
             .and_then(|files| match place {
-                Place::Disk => Index::open(files),
+                Place::Disk => Index::open(StoppableDirectory::new(files, &stop)),
                 Place::ReadOnly => Index::open(ReadOnlyDirectory(files)),
             })
             .map_err(|error| error.to_string())?;
@@ -211,13 +234,14 @@ impl KeywordIndex {
             return Err(format!("damaged files: {damaged:?}"));
         }
         index.set_tokenizers(schema::tokenizers());
-        Self::with_index(dir, collection, index, fields, payload.seq, false)
+        Self::with_index(dir, collection, (index, stop), fields, payload.seq, false)
             .map_err(|error| error.to_string())
     }
 
     fn create(dir: &Path, collection: Uuid, place: Place) -> Result<Self, IndexError> {
         let fields = Fields::new();
         let (schema, settings) = (fields.schema.clone(), IndexSettings::default());
+        let stop = Arc::default();
         let created = match place {
             Place::ReadOnly => Index::create(RamDirectory::create(), schema, settings),
             Place::Disk => {
@@ -226,13 +250,17 @@ impl KeywordIndex {
                         .map_err(|source| io_error("cannot remove", dir, source))?;
                 }
                 create_dir(dir)?;
-                Index::create_in_dir(dir, schema)
+                MmapDirectory::open(dir)
+                    .map_err(TantivyError::from)
+                    .and_then(|files| {
+                        Index::create(StoppableDirectory::new(files, &stop), schema, settings)
+                    })
             }
         };
         let mut index = created.map_err(|error| keyword_error(dir, error))?;
         index.set_tokenizers(schema::tokenizers());
         let in_memory = place == Place::ReadOnly;
-        let mut made = Self::with_index(dir, collection, index, fields, 0, in_memory)?;
+        let mut made = Self::with_index(dir, collection, (index, stop), fields, 0, in_memory)?;
         made.commit(0)?;
         Ok(made)
     }
@@ -240,7 +268,7 @@ impl KeywordIndex {
     fn with_index(
         dir: &Path,
         collection: Uuid,
-        index: Index,
+        (index, stop): (Index, Arc<AtomicBool>),
         fields: Fields,
         seq: u64,
         in_memory: bool,
@@ -259,6 +287,8 @@ impl KeywordIndex {
             seq,
             in_memory,
             writer: None,
+            merging: false,
+            stop,
         })
     }
 
@@ -329,11 +359,11 @@ impl KeywordIndex {
         result
     }
 
-    /// Merges away the terms of deleted chunks. The caller publishes [`Self::view`] and then
-    /// calls [`Self::collect_garbage`].
-    pub(crate) fn compact(&mut self) -> Result<(), IndexError> {
+    /// Begins to merge away the terms of deleted chunks, where there are any. Changes may be
+    /// applied meanwhile. Ended by [`Self::end_merge`] or [`Self::stop_merge`].
+    pub(crate) fn begin_merge(&mut self) -> Result<Option<Merge>, IndexError> {
         let dir = self.dir.clone();
-        let result = (|| {
+        let begun = (|| {
             if let Some(writer) = self.writer.take() {
                 writer.wait_merging_threads()?;
             }
@@ -341,21 +371,47 @@ impl KeywordIndex {
             let searcher = self.reader.searcher();
             let segments: Vec<_> = searcher.segment_readers().iter().collect();
             let any_dead = segments.iter().any(|segment| segment.has_deletes());
+            if !any_dead {
+                return Ok(None);
+            }
             let ids: Vec<_> = segments
                 .iter()
                 .map(|segment| segment.segment_id())
                 .collect();
-            if any_dead {
-                faults::at("compact: keyword", &dir)?;
-                let writer = self.open_writer()?;
-                writer.set_merge_policy(Box::new(NoMergePolicy));
-                writer.merge(&ids).wait()?;
-                // Opened anew with its usual policy when it is needed again.
-                self.writer = None;
-            }
-            self.reader.reload()
+            faults::at("compact: keyword", &dir)?;
+            let writer = self.open_writer()?;
+            writer.set_merge_policy(Box::new(NoMergePolicy));
+            let merge = writer.merge(&ids);
+            self.merging = true;
+            Ok(Some(merge))
         })();
-        result.map_err(|error| keyword_error(&dir, error))
+        begun.map_err(|error| keyword_error(&dir, error))
+    }
+
+    /// Takes a merge over that has come to its end. The caller publishes [`Self::view`] and then
+    /// calls [`Self::collect_garbage`].
+    pub(crate) fn end_merge(
+        &mut self,
+        merged: tantivy::Result<Option<SegmentMeta>>,
+    ) -> Result<(), IndexError> {
+        self.merging = false;
+        // Opened anew with its usual policy when it is needed again.
+        self.writer = None;
+        merged
+            .and_then(|_| self.reader.reload())
+            .map_err(|error| keyword_error(&self.dir, error))
+    }
+
+    /// Ends a merge soon and waits for its end; what it wrote is removed later.
+    pub(crate) fn stop_merge(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.rest();
+        self.stop.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a merge is under way that was begun and not ended.
+    pub(crate) fn is_merging(&self) -> bool {
+        self.merging
     }
 
     /// Removes files that no state needs any more.
@@ -483,6 +539,7 @@ impl KeywordIndex {
     /// merges under way: they write into the folder, which is no longer ours once the collection's
     /// lock is released.
     pub(crate) fn rest(&mut self) {
+        self.merging = false;
         if let Some(Err(error)) = self.writer.take().map(IndexWriter::wait_merging_threads) {
             tracing::warn!(%error, "a merge of the keyword index failed");
         }

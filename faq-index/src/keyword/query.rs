@@ -1,19 +1,21 @@
 //! A question's words become a query, and the query ranked chunks.
 //!
-//! The question is text and nothing else: it is never parsed as a query language.
+//! The question is text and nothing else: it is never parsed as a query language. Words between
+//! quotation marks are a phrase, see [`super::phrase`].
 
 use std::sync::Arc;
 
-use tantivy::collector::{Collector, FilterCollector, TopDocs};
-use tantivy::query::{BooleanQuery, BoostQuery, EmptyQuery, Occur, Query, TermQuery};
-use tantivy::schema::IndexRecordOption;
+use tantivy::collector::{Collector, DocSetCollector, FilterCollector, TopDocs};
+use tantivy::query::{BooleanQuery, BoostQuery, EmptyQuery, Occur, PhraseQuery, Query, TermQuery};
+use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{DocAddress, Score, Searcher, Term};
 
+use super::phrase::quoted;
 use super::schema::{Fields, KEY, LanguageFields, ORDINAL};
 use super::tokenizer::{at_most, composed};
-use crate::IndexError;
 use crate::documents::DocKey;
+use crate::{IndexError, Phrases};
 
 /// Weight of a word in title or headings beside one in the body.
 const HEAD_BOOST: Score = 0.5;
@@ -23,6 +25,8 @@ const MAX_WORDS: usize = 1024;
 const MIN_WORDS: usize = 64;
 /// Bytes of a question that are read: its words beyond would be over the limits anyway.
 const MAX_BYTES: usize = 64 * 1024;
+/// Most words of a phrase that are looked for; those beyond need not follow.
+const MAX_PHRASE: usize = 64;
 
 /// Decides by key which documents may be found.
 pub(crate) type KeyFilter = Arc<dyn Fn(DocKey) -> bool + Send + Sync>;
@@ -30,47 +34,105 @@ pub(crate) type KeyFilter = Arc<dyn Fn(DocKey) -> bool + Send + Sync>;
 /// Chunks by key and ordinal with their BM25 scores, best first.
 pub(crate) type ScoredChunks = Vec<((DocKey, u32), f32)>;
 
-/// The best `limit` chunks.
-pub(super) fn search<'a>(
-    searcher: &Searcher,
-    fields: &Fields,
-    question: &str,
-    languages: impl Iterator<Item = Option<&'a str>>,
-    limit: usize,
-    filter: Option<KeyFilter>,
-) -> Result<ScoredChunks, IndexError> {
-    let mut asked: Vec<LanguageFields> = Vec::new();
-    for language in languages {
-        let of = fields.of(language);
-        if !asked.contains(&of) {
-            asked.push(of);
-        }
-    }
-    let query = query(question, &asked);
-    let top = TopDocs::with_limit(limit.max(1)).order_by_score();
-    let found = match filter {
-        None => run(searcher, &*query, &top)?,
-        Some(filter) => {
-            let collector = FilterCollector::new(KEY.to_owned(), move |key: u64| filter(key), top);
-            run(searcher, &*query, &collector)?
-        }
-    };
-    resolve(searcher, found)
+type Clause = (Occur, Box<dyn Query>);
+
+/// A question that was understood.
+#[derive(Debug)]
+pub(crate) struct Question {
+    words: Vec<Clause>,
+    /// One query for each phrase.
+    phrases: Vec<Box<dyn Query>>,
+    required: bool,
 }
 
-fn run<C: Collector<Fruit = Vec<(Score, DocAddress)>>>(
-    searcher: &Searcher,
-    query: &dyn Query,
-    collector: &C,
-) -> Result<Vec<(Score, DocAddress)>, IndexError> {
-    Ok(searcher.search(query, collector)?)
+impl Question {
+    pub(super) fn new<'a>(
+        fields: &Fields,
+        text: &str,
+        languages: impl Iterator<Item = Option<&'a str>>,
+        phrases: Phrases,
+    ) -> Self {
+        let mut asked: Vec<LanguageFields> = Vec::new();
+        for language in languages {
+            let of = fields.of(language);
+            if !asked.contains(&of) {
+                asked.push(of);
+            }
+        }
+        let text = composed(at_most(text, MAX_BYTES));
+        Self {
+            words: words_clauses(&text, &asked),
+            phrases: quoted(&text)
+                .into_iter()
+                .filter_map(|phrase| phrase_query(phrase, &asked))
+                .collect(),
+            required: phrases == Phrases::Required,
+        }
+    }
+
+    /// Number of phrases, and whether they are required.
+    pub(crate) fn phrases(&self) -> (usize, bool) {
+        (self.phrases.len(), self.required)
+    }
+
+    /// The best `limit` chunks.
+    pub(super) fn search(
+        &self,
+        searcher: &Searcher,
+        limit: usize,
+        filter: Option<KeyFilter>,
+    ) -> Result<ScoredChunks, IndexError> {
+        let occur = if self.required {
+            Occur::Must
+        } else {
+            Occur::Should
+        };
+        let words = self.words.iter().map(|(occur, q)| (*occur, q.box_clone()));
+        let phrases = self.phrases.iter().map(|q| (occur, q.box_clone()));
+        let query = boolean(words.chain(phrases).collect());
+        let top = TopDocs::with_limit(limit.max(1)).order_by_score();
+        let found = match filter {
+            None => searcher.search(&*query, &top)?,
+            Some(filter) => searcher.search(&*query, &filtered(filter, top))?,
+        };
+        let (scores, addresses): (Vec<Score>, Vec<DocAddress>) = found.into_iter().unzip();
+        let chunks = resolve(searcher, addresses.into_iter())?;
+        Ok(chunks.into_iter().zip(scores).collect())
+    }
+
+    /// All chunks that hold every phrase, ascending; `None` where none is required.
+    pub(super) fn holding_phrases(
+        &self,
+        searcher: &Searcher,
+        filter: Option<KeyFilter>,
+    ) -> Result<Option<Vec<(DocKey, u32)>>, IndexError> {
+        if !self.required || self.phrases.is_empty() {
+            return Ok(None);
+        }
+        let phrases = self.phrases.iter().map(|q| (Occur::Must, q.box_clone()));
+        let query = boolean(phrases.collect());
+        let found = match filter {
+            None => searcher.search(&*query, &DocSetCollector)?,
+            Some(filter) => searcher.search(&*query, &filtered(filter, DocSetCollector))?,
+        };
+        let mut chunks = resolve(searcher, found.into_iter())?;
+        chunks.sort_unstable();
+        Ok(Some(chunks))
+    }
+}
+
+fn filtered<C: Collector + Send + Sync>(
+    filter: KeyFilter,
+    collector: C,
+) -> FilterCollector<C, impl Fn(u64) -> bool + Send + Sync + Clone + 'static, u64> {
+    FilterCollector::new(KEY.to_owned(), move |key: u64| filter(key), collector)
 }
 
 /// Addresses become chunks.
 fn resolve(
     searcher: &Searcher,
-    found: Vec<(Score, DocAddress)>,
-) -> Result<ScoredChunks, IndexError> {
+    found: impl Iterator<Item = DocAddress>,
+) -> Result<Vec<(DocKey, u32)>, IndexError> {
     let columns = searcher
         .segment_readers()
         .iter()
@@ -79,21 +141,28 @@ fn resolve(
             Ok((fast.u64(KEY)?, fast.u64(ORDINAL)?))
         })
         .collect::<tantivy::Result<Vec<_>>>()?;
-    let chunks = found.into_iter().filter_map(|(score, address)| {
-        let (keys, ordinals) = columns.get(address.segment_ord as usize)?;
-        let ordinal = ordinals.first(address.doc_id)?;
-        Some(((keys.first(address.doc_id)?, ordinal as u32), score))
+    let chunks = found.map(|address| {
+        let (keys, ordinals) = &columns[address.segment_ord as usize];
+        // Each chunk was given both; a key of 0 belongs to no document.
+        let key = keys.first(address.doc_id).unwrap_or_default();
+        let ordinal = ordinals.first(address.doc_id).unwrap_or_default();
+        (key, ordinal as u32)
     });
     Ok(chunks.collect())
 }
 
-fn query(question: &str, asked: &[LanguageFields]) -> Box<dyn Query> {
-    let question = at_most(question, MAX_BYTES);
-    let question = composed(question);
+fn boolean(clauses: Vec<Clause>) -> Box<dyn Query> {
+    if clauses.is_empty() {
+        return Box::new(EmptyQuery);
+    }
+    Box::new(BooleanQuery::new(clauses))
+}
+
+fn words_clauses(question: &str, asked: &[LanguageFields]) -> Vec<Clause> {
     let limit = (MAX_WORDS / asked.len().max(1)).max(MIN_WORDS);
-    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
+    let mut clauses: Vec<Clause> = Vec::new();
     for fields in asked {
-        for (word, count) in words(&question, fields, limit) {
+        for (word, count) in words(question, fields, limit) {
             for (field, boost) in [(fields.body, 1.0), (fields.head, HEAD_BOOST)] {
                 let term = Term::from_field_text(field, &word);
                 let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
@@ -105,10 +174,46 @@ fn query(question: &str, asked: &[LanguageFields]) -> Box<dyn Query> {
             }
         }
     }
-    if clauses.is_empty() {
-        return Box::new(EmptyQuery);
+    clauses
+}
+
+/// The words of a phrase one after another, in a body or a heading, in any of the languages.
+/// `None` where it has no words.
+fn phrase_query(phrase: &str, asked: &[LanguageFields]) -> Option<Box<dyn Query>> {
+    let mut ways: Vec<Clause> = Vec::new();
+    for fields in asked {
+        let placed = placed(phrase, fields.phrase_analyzer());
+        for field in [fields.body, fields.head] {
+            ways.extend(in_field(field, &placed).map(|query| (Occur::Should, query)));
+        }
     }
-    Box::new(BooleanQuery::new(clauses))
+    (!ways.is_empty()).then(|| boolean(ways))
+}
+
+fn in_field(field: Field, placed: &[(usize, String)]) -> Option<Box<dyn Query>> {
+    let term = |word: &str| Term::from_field_text(field, word);
+    match placed {
+        [] => None,
+        [(_, word)] => Some(Box::new(TermQuery::new(
+            term(word),
+            IndexRecordOption::WithFreqs,
+        ))),
+        several => {
+            let terms = several.iter().map(|(at, word)| (*at, term(word)));
+            Some(Box::new(PhraseQuery::new_with_offset(terms.collect())))
+        }
+    }
+}
+
+/// The words of a phrase with their positions.
+fn placed(phrase: &str, mut analyzer: TextAnalyzer) -> Vec<(usize, String)> {
+    let mut words = Vec::new();
+    let mut stream = analyzer.token_stream(phrase);
+    while words.len() < MAX_PHRASE && stream.advance() {
+        let token = stream.token();
+        words.push((token.position, token.text.clone()));
+    }
+    words
 }
 
 /// The first `limit` different words with the times each occurs, in order.

@@ -15,7 +15,7 @@ use super::tokenizer::{Purpose, Words};
 
 /// Version of the fields and of what the tokenizer gives. An index of another version is
 /// rebuilt from truth.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Languages with a stemmer, by ISO 639-1 code.
 const STEMMED: [(&str, Language); 18] = [
@@ -106,8 +106,14 @@ impl LanguageFields {
         let stop_words = language.and_then(stop_words);
         [
             stop_words.map(|stop| analyzer(Purpose::Question, language, Some(stop))),
-            Some(analyzer(Purpose::Question, language, None)),
+            Some(self.phrase_analyzer()),
         ]
+    }
+
+    /// How a phrase becomes terms of these fields: every word of it counts.
+    pub(super) fn phrase_analyzer(&self) -> TextAnalyzer {
+        let language = self.language.map(|at| STEMMED[at].1);
+        analyzer(Purpose::Question, language, None)
     }
 }
 
@@ -127,7 +133,7 @@ pub(super) fn tokenizers() -> TokenizerManager {
 fn pair(builder: &mut SchemaBuilder, name: &str, language: Option<usize>) -> LanguageFields {
     let indexing = TextFieldIndexing::default()
         .set_tokenizer(name)
-        .set_index_option(IndexRecordOption::WithFreqs);
+        .set_index_option(IndexRecordOption::WithFreqsAndPositions);
     let options = TextOptions::default().set_indexing_options(indexing);
     LanguageFields {
         language,

@@ -5,6 +5,9 @@
 //! nothing marks their words; where a text is indexed they give the single characters too, so
 //! that a question of one character finds something.
 //!
+//! A word has one position, and so has each character of a script without spaces; a pair stands at
+//! its first. Neighbours in a text are thus neighbours by position, whatever a text was cut for.
+//!
 //! Tokens are in NFKC and lower case. Folding accents, stop words and stemming come after.
 
 use std::borrow::Cow;
@@ -51,6 +54,7 @@ impl Tokenizer for Words {
             at: 0,
             run_end: 0,
             pair_next: false,
+            position: 0,
             purpose: self.purpose,
             token: &mut self.token,
         }
@@ -65,6 +69,8 @@ pub(super) struct WordStream<'a> {
     run_end: usize,
     /// Whether the single character at `at` was given and its pair is next.
     pair_next: bool,
+    /// Position of what comes next.
+    position: usize,
     purpose: Purpose,
     token: &'a mut Token,
 }
@@ -77,23 +83,21 @@ impl WordStream<'_> {
         let second = (first < self.run_end).then(|| cluster_end(self.text, first, self.run_end));
         if self.purpose == Purpose::Index && !self.pair_next {
             self.pair_next = second.is_some();
+            self.emit(start, first);
             if !self.pair_next {
                 self.at = first;
+                self.position += 1;
             }
-            self.emit(start, first);
             return true;
         }
         self.pair_next = false;
         self.at = first;
-        match second {
-            Some(end) => {
-                // The last character of the run has no pair that begins with it.
-                if end == self.run_end && self.purpose == Purpose::Question {
-                    self.at = self.run_end;
-                }
-                self.emit(start, end);
-            }
-            None => self.emit(start, first),
+        self.emit(start, second.unwrap_or(first));
+        self.position += 1;
+        // The last character of the run has no pair that begins with it.
+        if second == Some(self.run_end) && self.purpose == Purpose::Question {
+            self.at = self.run_end;
+            self.position += 1;
         }
         true
     }
@@ -101,7 +105,7 @@ impl WordStream<'_> {
     fn emit(&mut self, from: usize, to: usize) {
         self.token.offset_from = from;
         self.token.offset_to = to;
-        self.token.position = self.token.position.wrapping_add(1);
+        self.token.position = self.position;
         self.token.text.clear();
         let word = &self.text[from..to];
         let word = at_most(word, MAX_TOKEN);
@@ -140,6 +144,7 @@ impl TokenStream for WordStream<'_> {
         }
         self.at = end;
         self.emit(start, end);
+        self.position += 1;
         true
     }
 
@@ -170,7 +175,7 @@ fn cluster_end(text: &str, from: usize, limit: usize) -> usize {
 }
 
 /// Whether a character belongs to a script that puts no spaces between words.
-fn is_unspaced(c: char) -> bool {
+pub(super) fn is_unspaced(c: char) -> bool {
     matches!(
         u32::from(c),
         0x0E00..=0x0EFF         // Thai, Lao
@@ -238,6 +243,51 @@ mod tests {
         assert_eq!(words(Purpose::Index, "北京x"), ["北", "北京", "京", "x"]);
         assert_eq!(words(Purpose::Index, "猫"), ["猫"]);
         assert_eq!(words(Purpose::Question, "ที่นี่"), ["ที่นี่"]);
+    }
+
+    #[test]
+    fn neighbours_in_a_text_are_neighbours_by_position() {
+        let placed = |purpose, text| {
+            let mut tokenizer = Words::new(purpose);
+            let mut stream = tokenizer.token_stream(text);
+            let mut found = Vec::new();
+            while stream.advance() {
+                found.push((stream.token().position, stream.token().text.clone()));
+            }
+            found
+        };
+        let text = "a 北京大 b 猫c";
+        let whole = [
+            (0, "a"),
+            (1, "北"),
+            (1, "北京"),
+            (2, "京"),
+            (2, "京大"),
+            (3, "大"),
+            (4, "b"),
+            (5, "猫"),
+            (6, "c"),
+        ];
+        let pairs = [
+            (0, "a"),
+            (1, "北京"),
+            (2, "京大"),
+            (4, "b"),
+            (5, "猫"),
+            (6, "c"),
+        ];
+        assert!(
+            placed(Purpose::Index, text)
+                .iter()
+                .map(|(p, t)| (*p, &**t))
+                .eq(whole)
+        );
+        assert!(
+            placed(Purpose::Question, text)
+                .iter()
+                .map(|(p, t)| (*p, &**t))
+                .eq(pairs)
+        );
     }
 
     #[test]

@@ -10,21 +10,28 @@ mod read_only;
 mod schema;
 mod write;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, InterruptHandle, OpenFlags, OptionalExtension};
 use uuid::Uuid;
 
 pub use copy::{TruthCopy, copy_truth, documents_in_copy};
 pub(crate) use read::{DocumentText, VectorRow};
-pub(crate) use write::Applied;
+pub(crate) use write::{Applied, Erasable};
 
 use crate::IndexError;
 
 /// File name of the store in a collection's directory.
 pub(crate) const FILE: &str = "truth.sqlite";
+
+/// Whether a file of a collection's directory is SQLite's log or its index.
+pub(crate) fn is_log(name: &str) -> bool {
+    name.strip_prefix(FILE)
+        .is_some_and(|rest| rest == "-wal" || rest == "-shm")
+}
 
 /// Bits of a chunk's row id that are its ordinal.
 const ORDINAL_BITS: u32 = 24;
@@ -47,7 +54,6 @@ pub(crate) struct Meta {
 }
 
 /// The store; shared by readers. The writing connection is lent by [`Store::writer`].
-#[derive(Debug)]
 pub(crate) struct Store {
     dir: PathBuf,
     path: PathBuf,
@@ -56,6 +62,16 @@ pub(crate) struct Store {
     readers: Mutex<Vec<Connection>>,
     /// `None` where the store may only be read.
     writer: Option<Mutex<Connection>>,
+    /// Ends what the writing connection does, while that is a rewrite of the file.
+    rewriting: Mutex<Option<InterruptHandle>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Store {
@@ -87,6 +103,7 @@ impl Store {
                 path,
                 writer: Some(Mutex::new(conn)),
                 readers: Mutex::default(),
+                rewriting: Mutex::default(),
             }),
             Ok(Err(found)) => Err(IndexError::Format {
                 path: dir.to_owned(),
@@ -106,6 +123,7 @@ impl Store {
             path,
             readers: Mutex::default(),
             writer: None,
+            rewriting: Mutex::default(),
         };
         let found = store.read(schema::version)?;
         match found {
@@ -227,6 +245,7 @@ fn store_error(dir: &Path, file: &Path, error: rusqlite::Error) -> IndexError {
         Some(ErrorCode::DiskFull) => IndexError::DiskFull {
             path: dir.to_owned(),
         },
+        Some(ErrorCode::OperationInterrupted) => IndexError::Cancelled,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => IndexError::Damaged {
             path: file.to_owned(),
             detail: error.to_string(),

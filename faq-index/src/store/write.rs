@@ -18,6 +18,32 @@ pub(crate) struct Applied<'a> {
     pub(crate) removed: Vec<DocKey>,
     /// Sequence number after the last batch.
     pub(crate) seq: u64,
+    erasable: Erasable,
+}
+
+/// What was deleted or replaced since the last compaction, and may have left remains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Erasable {
+    pub(crate) documents: u64,
+    pub(crate) chunks: u64,
+    pub(crate) vectors: u64,
+}
+
+impl Erasable {
+    /// Names in `meta`, with the numbers that stand there.
+    fn counters(self) -> [(&'static str, i64); 3] {
+        [
+            ("erasable_documents", self.documents as i64),
+            ("erasable_chunks", self.chunks as i64),
+            ("erasable_vectors", self.vectors as i64),
+        ]
+    }
+
+    fn count(&mut self, deleted: &Deleted) {
+        self.documents += 1;
+        self.chunks += deleted.chunks;
+        self.vectors += deleted.vectors;
+    }
 }
 
 impl Store {
@@ -37,6 +63,7 @@ impl Store {
                 receipts: Vec::with_capacity(batches.len()),
                 added: Vec::new(),
                 removed: Vec::new(),
+                erasable: Erasable::default(),
                 seq: super::required_meta::<i64>(&tx, "seq")? as u64,
             };
             if let Some((name, dim)) = embedder {
@@ -48,6 +75,9 @@ impl Store {
             }
             for batch in batches {
                 apply_one(&tx, batch, now_ms, &mut applied)?;
+            }
+            if applied.erasable != Erasable::default() {
+                add_erasable(&tx, applied.erasable, 1)?;
             }
             tx.execute(
                 "UPDATE meta SET value = ?1 WHERE name = 'seq'",
@@ -71,19 +101,58 @@ impl Store {
         })
     }
 
+    /// What was deleted or replaced since the last compaction.
+    pub(crate) fn erasable(&self) -> Result<Erasable, IndexError> {
+        self.read(|conn| {
+            let mut found = [0; 3];
+            for ((name, _), value) in Erasable::default().counters().iter().zip(&mut found) {
+                let stored: Option<i64> = super::meta_value(conn, name)?;
+                *value = stored.unwrap_or(0).max(0) as u64;
+            }
+            let [documents, chunks, vectors] = found;
+            Ok(Erasable {
+                documents,
+                chunks,
+                vectors,
+            })
+        })
+    }
+
     /// Rewrites the file without free pages and empties the write-ahead log, so that nothing
-    /// deleted is left in either.
-    pub(crate) fn vacuum(&self) -> Result<(), IndexError> {
+    /// deleted is left in either. `erased` no longer counts as erasable then.
+    pub(crate) fn vacuum(&self, erased: Erasable) -> Result<(), IndexError> {
         // Idle readers would keep the log from being emptied.
         super::lock(&self.readers).clear();
         self.write(|conn| {
             self.fault("compact: store")?;
             checkpoint(conn)?;
-            conn.execute_batch("VACUUM")?;
+            *super::lock(&self.rewriting) = Some(conn.get_interrupt_handle());
+            let rewritten = conn.execute_batch("VACUUM");
+            *super::lock(&self.rewriting) = None;
+            rewritten?;
+            add_erasable(conn, erased, -1)?;
             self.fault("compact: log")?;
             checkpoint(conn)
         })
     }
+
+    /// Ends a rewrite of the file that is under way, which leaves the file as it was.
+    pub(crate) fn interrupt_vacuum(&self) {
+        if let Some(rewriting) = &*super::lock(&self.rewriting) {
+            rewriting.interrupt();
+        }
+    }
+}
+
+fn add_erasable(conn: &Connection, counted: Erasable, sign: i64) -> rusqlite::Result<()> {
+    for (name, value) in counted.counters() {
+        conn.prepare_cached(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        )?
+        .execute(params![name, value * sign])?;
+    }
+    Ok(())
 }
 
 fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
@@ -116,6 +185,7 @@ fn apply_one<'a>(
         match delete(tx, id)? {
             Some((key, deleted)) => {
                 applied.kill(key);
+                applied.erasable.count(&deleted);
                 receipt.deleted.push(deleted);
             }
             None => receipt.not_found.push(id),
@@ -123,8 +193,9 @@ fn apply_one<'a>(
     }
     for document in &batch.upserts {
         match delete(tx, document.id)? {
-            Some((key, _)) => {
+            Some((key, deleted)) => {
                 applied.kill(key);
+                applied.erasable.count(&deleted);
                 receipt.replaced += 1;
             }
             None => receipt.added += 1,

@@ -83,7 +83,30 @@ fn the_words_and_vectors_of_a_deleted_document_are_in_no_file() {
         .unwrap();
     let receipt = collection.compact().unwrap();
     assert_eq!(receipt.dead_vectors_removed, 8);
+    assert_eq!(
+        (
+            receipt.documents_erased,
+            receipt.chunks_erased,
+            receipt.vectors_erased
+        ),
+        (4, 8, 8)
+    );
     assert!(receipt.bytes_after < receipt.bytes_before);
+    assert_eq!(
+        receipt.bytes_freed,
+        receipt.bytes_before - receipt.bytes_after
+    );
+    for part in ["truth.sqlite", "segments/", "keyword/", "vectors.graph"] {
+        let rewritten = &receipt.files_rewritten;
+        assert!(
+            rewritten.iter().any(|file| file.starts_with(part)),
+            "{part}: {rewritten:?}"
+        );
+    }
+    for file in &receipt.files_rewritten {
+        let is_there = dir.path().join(file).exists();
+        assert_eq!(is_there, file == "truth.sqlite", "{file}");
+    }
     for word in words {
         assert_eq!(files_with(dir.path(), word.as_bytes()), [""; 0], "{word}");
     }
@@ -97,6 +120,33 @@ fn the_words_and_vectors_of_a_deleted_document_are_in_no_file() {
 }
 
 #[test]
+fn what_is_erased_is_counted_across_openings_and_with_former_states() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = open(dir.path());
+    collection
+        .write(upsert((1..=5).map(|n| document(n, &["one", "two"]))))
+        .unwrap();
+    collection.write(delete([id(1), id(77)])).unwrap();
+    drop(collection);
+    let collection = open(dir.path());
+    collection
+        .write(upsert([document(2, &["brandneu"])]))
+        .unwrap();
+    let receipt = collection.compact().unwrap();
+    assert_eq!(
+        (
+            receipt.documents_erased,
+            receipt.chunks_erased,
+            receipt.vectors_erased
+        ),
+        (2, 4, 4)
+    );
+    let again = collection.compact().unwrap();
+    assert_eq!((again.documents_erased, again.chunks_erased), (0, 0));
+    assert_eq!(collection.stats().unwrap().documents, 4);
+}
+
+#[test]
 fn a_collection_may_be_emptied_and_filled_again() {
     let dir = tempfile::tempdir().unwrap();
     let collection = open(dir.path());
@@ -106,7 +156,11 @@ fn a_collection_may_be_emptied_and_filled_again() {
     collection.write(delete((1..=5).map(id))).unwrap();
     collection.compact().unwrap();
     assert_eq!(files_with(dir.path(), b"grundelwort"), [""; 0]);
-    collection.compact().unwrap();
+    let nothing = collection.compact().unwrap();
+    assert_eq!(
+        (nothing.documents_erased, nothing.dead_vectors_removed),
+        (0, 0)
+    );
     collection.write(upsert([document(6, &["again"])])).unwrap();
     assert_eq!(keyword(&collection, "again"), [id(6)]);
     assert_eq!(dense(&collection, vector_of(6, 0), 9), [id(6)]);

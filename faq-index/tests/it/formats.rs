@@ -96,6 +96,9 @@ fn every_format_that_was_ever_written_is_read() {
         assert_eq!(keyword(&collection, "北京"), [id(4)], "{name}");
         assert_eq!(keyword(&collection, "opening"), [id(5), id(1)], "{name}");
         assert!(keyword(&collection, "gone").is_empty(), "{name}");
+        assert_eq!(keyword(&collection, "\"ferry leaves\""), [id(1)], "{name}");
+        assert_eq!(keyword(&collection, "\"京大学\""), [id(4)], "{name}");
+        assert!(keyword(&collection, "\"am Fluss\"").is_empty(), "{name}");
         for (n, i) in [(1, 0), (1, 1), (3, 0), (3, 1), (4, 0), (5, 0)] {
             assert_eq!(dense(&collection, vector_of(n, i), 1), [id(n)], "{name}");
             let mut query = Query::new("", Some(vector_of(n, i)));

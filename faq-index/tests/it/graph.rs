@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use faq_index::{Collection, CollectionConfig, DocumentRecord, Mode, Query, VectorSearch, Window};
+use faq_index::{
+    ChunkId, Collection, CollectionConfig, DocumentRecord, Mode, Query, VectorSearch, Window,
+};
+use hnsw_rs::prelude::{DistDot, Hnsw};
 
 use crate::support::*;
 
@@ -125,6 +128,151 @@ fn recall_holds_after_additions_deletions_and_under_filters() {
     collection.wait_idle();
     assert!(collection.stats().unwrap().graph_vectors > 0);
     assert!(recall(&collection, |_| {}) >= 0.98);
+}
+
+/// The ten nearest of what the graph finds with a width of `ef`, for each question.
+fn by_graph(collection: &Collection, questions: &[Vec<f32>], ef: usize) -> Vec<Vec<ChunkId>> {
+    let ask = |vector: &Vec<f32>| {
+        let mut query = Query::new("", Some(vector.clone()));
+        (query.mode, query.k, query.candidates) = (Mode::Dense, 10, 10);
+        (query.vector_search, query.ef) = (VectorSearch::Graph, Some(ef));
+        let result = collection.search(&query).unwrap();
+        assert!(result.plan.vectors.starts_with("graph of"));
+        result.hits.iter().map(|hit| hit.id).collect()
+    };
+    questions.iter().map(ask).collect()
+}
+
+/// Share of the nearest by plain arithmetic that was found.
+fn share(found: &[Vec<ChunkId>], truth: &[Vec<ChunkId>]) -> f64 {
+    let shared = |(found, truth): (&Vec<ChunkId>, &Vec<ChunkId>)| {
+        truth.iter().filter(|id| found.contains(id)).count() as f64 / truth.len() as f64
+    };
+    found.iter().zip(truth).map(shared).sum::<f64>() / truth.len() as f64
+}
+
+/// Documents of one chunk each, their vectors around a few centres.
+fn one_vector_each(count: u64) -> Vec<DocumentRecord> {
+    let make = |n: u64| {
+        let mut document = document(n, &["words"]);
+        let (centre, noise) = (Random(n % 37).vector(DIM), Random(n + 1000).vector(DIM));
+        let mut v: Vec<f32> = centre.iter().zip(noise).map(|(c, x)| c + 1.2 * x).collect();
+        let length = v.iter().map(|v| v * v).sum::<f32>().sqrt();
+        for x in &mut v {
+            *x /= length;
+        }
+        document.chunks[0].windows[0].vector = v;
+        document
+    };
+    (1..=count).map(make).collect()
+}
+
+fn vector(document: &DocumentRecord) -> &[f32] {
+    &document.chunks[0].windows[0].vector
+}
+
+fn nearest(documents: &[DocumentRecord], question: &[f32]) -> Vec<ChunkId> {
+    let product = |document: &DocumentRecord| -> f64 {
+        let pairs = vector(document).iter().zip(question);
+        pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    let mut all: Vec<(f64, ChunkId)> = documents
+        .iter()
+        .map(|document| {
+            let (document_id, ordinal) = (document.id, 0);
+            let id = ChunkId {
+                document: document_id,
+                ordinal,
+            };
+            (product(document), id)
+        })
+        .collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.truncate(10);
+    all.into_iter().map(|(_, id)| id).collect()
+}
+
+#[test]
+fn links_are_as_good_as_those_of_another_library() {
+    let documents = one_vector_each(6000);
+    let questions: Vec<Vec<f32>> = (0..200).map(|n| Random(77_000 + n).vector(DIM)).collect();
+    let truth: Vec<_> = questions.iter().map(|q| nearest(&documents, q)).collect();
+
+    let theirs = Hnsw::<f32, DistDot>::new(16, documents.len(), 16, 100, DistDot);
+    for (n, document) in documents.iter().enumerate() {
+        theirs.insert_slice((vector(document), n));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let collection = open(dir.path());
+    collection.write(upsert(documents.clone())).unwrap();
+    collection.build_graph().unwrap();
+    for ef in [32, 64, 128] {
+        let found: Vec<Vec<ChunkId>> = questions
+            .iter()
+            .map(|question| {
+                let found = theirs.search(question, 10, ef);
+                let id = |n: usize| ChunkId {
+                    document: documents[n].id,
+                    ordinal: 0,
+                };
+                found.iter().map(|near| id(near.d_id)).collect()
+            })
+            .collect();
+        let (theirs, ours) = (
+            share(&found, &truth),
+            share(&by_graph(&collection, &questions, ef), &truth),
+        );
+        assert!(ours >= theirs - 0.01, "width {ef}: {ours} against {theirs}");
+    }
+}
+
+#[test]
+fn many_small_additions_find_as_much_as_one_large() {
+    let documents = one_vector_each(6000);
+    let questions: Vec<Vec<f32>> = (0..300).map(|n| Random(55_000 + n).vector(DIM)).collect();
+    let truth: Vec<_> = questions.iter().map(|q| nearest(&documents, q)).collect();
+    let config = CollectionConfig {
+        graph_min_vectors: 500,
+        ..config()
+    };
+    let written = |size: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let collection = Collection::open(dir.path(), config.clone()).unwrap();
+        for batch in documents.chunks(size) {
+            collection.write(upsert(batch.to_vec())).unwrap();
+        }
+        collection.wait_idle();
+        let ef = 32;
+        let recall = share(&by_graph(&collection, &questions, ef), &truth);
+        (recall, collection.stats().unwrap().graph_vectors)
+    };
+    let (at_once, in_graph) = written(documents.len());
+    assert_eq!(in_graph, 6000);
+    let (bit_by_bit, in_graph) = written(40);
+    assert!(in_graph >= 4500, "{in_graph}");
+    assert!(at_once > 0.9, "{at_once}");
+    assert!(
+        bit_by_bit >= at_once - 0.005,
+        "{bit_by_bit} against {at_once}"
+    );
+}
+
+#[test]
+fn equal_vectors_are_all_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = open(dir.path());
+    let mut documents = one_vector_each(3000);
+    for document in &mut documents[..600] {
+        document.chunks[0].windows[0].vector = Random(5).vector(DIM);
+    }
+    collection.write(upsert(documents)).unwrap();
+    collection.build_graph().unwrap();
+    let mut query = Query::new("", Some(Random(5).vector(DIM)));
+    (query.mode, query.vector_search) = (Mode::Dense, VectorSearch::Graph);
+    (query.k, query.ef) = (100, Some(200));
+    let hits = collection.search(&query).unwrap().hits;
+    let equal = hits.iter().filter(|hit| hit.score > 0.9999).count();
+    assert_eq!(equal, 100);
 }
 
 #[test]

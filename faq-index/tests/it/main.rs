@@ -9,6 +9,7 @@
 mod support;
 
 mod basics;
+mod compaction;
 mod concurrency;
 mod erasure;
 mod filters;
@@ -18,6 +19,7 @@ mod graph;
 mod keywords;
 mod kill;
 mod measure;
+mod phrases;
 mod read_only;
 mod recovery;
 mod relevance;

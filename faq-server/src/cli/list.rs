@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use faq_core::{CollectionStats, DocumentId, DocumentInfo, ReindexReport};
+use faq_core::{CollectionStats, DocumentId, DocumentInfo, ReindexReport, Work, WorkProgress};
 use serde::Serialize;
 
 use super::args::{Common, DeleteArgs, ReindexArgs};
@@ -48,6 +48,9 @@ pub(super) fn list(common: &Common, out: &mut Output) -> Result<Outcome> {
         count(stats.vectors as usize, "vector"),
         size(stats.disk_bytes)
     ))?;
+    for at in stats.work {
+        out.line(format_args!("at work: {}", doing(at)))?;
+    }
     Ok(Outcome::Done)
 }
 
@@ -147,18 +150,45 @@ fn resolve(name: &str, documents: &[DocumentInfo]) -> Result<DocumentId> {
 }
 
 pub(super) fn compact(common: &Common, out: &mut Output) -> Result<Outcome> {
-    let receipt = common.existing()?.compact()?;
+    let control = interrupt::control("stopping; what was compacted so far stays")?;
+    let collection = common.existing()?;
+    let bar = progress::spinner();
+    let receipt = collection.compact_with(&control, &mut |at| {
+        bar.set_message(doing(at));
+        bar.tick();
+    });
+    bar.finish_and_clear();
+    let receipt = receipt?;
     if out.is_json() {
         out.json(&receipt)?;
-    } else {
-        out.line(format_args!(
-            "{} taken away; {} before, {} now",
-            count(receipt.dead_vectors_removed as usize, "dead vector"),
-            size(receipt.bytes_before),
-            size(receipt.bytes_after)
-        ))?;
+        return Ok(Outcome::Done);
     }
+    out.line(format_args!(
+        "erased {} with {} and {}; {} written anew or removed",
+        count(receipt.documents_erased as usize, "document"),
+        count(receipt.chunks_erased as usize, "chunk"),
+        count(receipt.vectors_erased as usize, "vector"),
+        count(receipt.files_rewritten.len(), "file"),
+    ))?;
+    out.line(format_args!(
+        "{} before, {} now, {} freed",
+        size(receipt.bytes_before),
+        size(receipt.bytes_after),
+        size(receipt.bytes_freed)
+    ))?;
     Ok(Outcome::Done)
+}
+
+/// What is being done to a collection, in a line.
+fn doing(at: WorkProgress) -> String {
+    let share = (at.done * 100).checked_div(at.total).unwrap_or(0);
+    match at.work {
+        Work::Graph => format!("building the graph, {share} %"),
+        Work::CompactVectors => format!("compacting vectors, {share} %"),
+        Work::CompactKeywords => "compacting keywords".to_owned(),
+        Work::CompactStore => "compacting the store".to_owned(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// The report as JSON, with paths as text.

@@ -190,6 +190,10 @@ fn documents_are_deleted_by_id_path_and_name() {
     assert_eq!(world.hits("annual leave").as_array().unwrap().len(), 1);
     let compacted = world.ok(&["compact", "--json"]);
     assert!(compacted["dead_vectors_removed"].as_u64().unwrap() >= 3);
+    assert!(compacted["documents_erased"].as_u64().unwrap() >= 2);
+    assert!(compacted["chunks_erased"].as_u64().unwrap() >= 3);
+    let rewritten = compacted["files_rewritten"].as_array().unwrap();
+    assert!(rewritten.iter().any(|file| file == "truth.sqlite"));
     assert!(
         compacted["bytes_after"].as_u64().unwrap() <= compacted["bytes_before"].as_u64().unwrap()
     );

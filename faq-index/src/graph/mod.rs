@@ -1,40 +1,31 @@
-//! The graph over vectors: hnsw_rs links the points, and this module keeps and walks the links.
+//! The graph over vectors: [`link`] links the points, and this module keeps and walks the links.
 //!
 //! A graph is built once over the rows of a snapshot and never changed; what is newer is scanned
-//! beside it until the next one is built. hnsw_rs builds it over codes and is then let go: what
-//! stays is, for each point, its row, its codes and its links in the lowest layer, flat in memory
-//! or in a [`CheckedFile`]. A walk begins at the best of the points that reach the upper layers,
-//! of which there are few hundred, so the layers themselves are not needed.
+//! beside it until the next one is built. What stays of the building is, for each point, its row,
+//! its codes and its links in the lowest layer, flat in memory or in a [`CheckedFile`]. A walk
+//! begins at the best of the points that reach the upper layers, of which there are few hundred,
+//! so the layers themselves are not needed.
 //!
 //! The graph knows nothing of deletions and filters: callers say which rows count, and the others
 //! are walked through and not given.
-//!
-//! Never done here: reading or writing hnsw_rs's own files, which it trusts.
+
+mod link;
 
 use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::path::Path;
 
-use hnsw_rs::anndists::dist::Distance;
-use hnsw_rs::hnsw::Hnsw;
+use link::{Linked, Points};
 use uuid::Uuid;
 
 use crate::IndexError;
 use crate::checked::{CheckedFile, Header, Kind};
 use crate::codes::{self, CodedQuery, Grain};
 use crate::documents::DocKey;
-use crate::kernel::{self, kernels};
+use crate::kernel;
 use crate::segment::Row;
 
-/// Links of a point in the upper layers; twice as many in the lowest (Malkov and Yashunin 2016).
-const LINKS: usize = 16;
-/// Candidates looked at while a point is linked. 200 take twice the time to build, and gain 0.003
-/// of recall at the width that searches use.
-const EF_CONSTRUCTION: usize = 100;
-const LAYERS: usize = 16;
-/// Points inserted between two looks at whether to go on.
-const STEP: usize = 1024;
 /// Most points that a walk may begin at.
 const ENTRIES: usize = 1024;
 /// Points that a walk does begin at.
@@ -66,11 +57,7 @@ struct Parts {
     rows: Vec<Row>,
     grains: Vec<Grain>,
     codes: Vec<u8>,
-    /// Links of point `p` are `links[offsets[p]..offsets[p + 1]]`.
-    offsets: Vec<u32>,
-    links: Vec<u32>,
-    /// Points that walks begin at.
-    entries: Vec<u32>,
+    linked: Linked,
 }
 
 #[derive(Debug)]
@@ -98,54 +85,25 @@ impl Graph {
     /// Builds a graph on the threads of `pool`. `go_on` is told how many points are linked, and
     /// ends the build by saying no; the graph is then `None`.
     ///
-    /// `points` are finite vectors, `[dim]`, in ascending order of their rows; `expected` is
-    /// about their number.
+    /// `points` are rows in ascending order, with their codes as a segment has them.
     pub(crate) fn build<'a>(
         pool: &rayon::ThreadPool,
-        points: impl Iterator<Item = (Row, &'a [f32])>,
-        expected: usize,
+        points: impl Iterator<Item = (Row, Grain, &'a [u8])>,
         origin: Origin,
-        mut go_on: impl FnMut(usize) -> bool,
+        go_on: impl FnMut(usize) -> bool,
     ) -> Option<Self> {
-        let hnsw = Hnsw::new(
-            LINKS,
-            expected.max(1),
-            LAYERS,
-            EF_CONSTRUCTION,
-            CodeDistance,
-        );
         let mut parts = Parts::default();
-        let width = codes::width(origin.dim);
-        let mut points = points.peekable();
-        while points.peek().is_some() {
-            if !go_on(parts.rows.len()) {
-                return None;
-            }
-            // The first few are linked one after another: points that are inserted side by side
-            // do not see each other.
-            let first = parts.rows.is_empty();
-            let from = parts.rows.len();
-            for (row, vector) in points.by_ref().take(if first { 64 } else { STEP }) {
-                parts.rows.push(row);
-                parts.grains.push(codes::encode(vector, &mut parts.codes));
-            }
-            let batch: Vec<(Vec<u8>, usize)> = (from..parts.rows.len())
-                .map(|p| {
-                    let mut point = parts.codes[p * width..(p + 1) * width].to_vec();
-                    point.extend(parts.grains[p].scale.to_le_bytes());
-                    (point, p)
-                })
-                .collect();
-            if first {
-                for (point, p) in &batch {
-                    hnsw.insert_slice((point, *p));
-                }
-            } else {
-                let batch = batch.iter().map(|(point, p)| (&point[..], *p)).collect();
-                pool.install(|| hnsw.parallel_insert_slice(&batch));
-            }
+        for (row, grain, codes) in points {
+            parts.rows.push(row);
+            parts.grains.push(grain);
+            parts.codes.extend_from_slice(codes);
         }
-        flatten(&hnsw, &mut parts);
+        let points = Points {
+            codes: &parts.codes,
+            grains: &parts.grains,
+            width: codes::width(origin.dim),
+        };
+        parts.linked = link::link(pool, points, go_on)?;
         let header = Header {
             collection: origin.collection,
             dim: origin.dim,
@@ -153,7 +111,7 @@ impl Graph {
             first_key: parts.rows.first().map_or(0, |row| row.key),
             last_key: origin.last_key,
             seq: origin.seq,
-            counts: [parts.links.len(), parts.entries.len()],
+            counts: [parts.linked.links.len(), parts.linked.entries.len()],
         };
         Some(Self(Body::Held(header, parts)))
     }
@@ -238,21 +196,21 @@ impl Graph {
     fn offsets(&self) -> &[u32] {
         match &self.0 {
             Body::File(file) => bytemuck::cast_slice(file.part(3)),
-            Body::Held(_, parts) => &parts.offsets,
+            Body::Held(_, parts) => &parts.linked.offsets,
         }
     }
 
     fn links(&self) -> &[u32] {
         match &self.0 {
             Body::File(file) => bytemuck::cast_slice(file.part(4)),
-            Body::Held(_, parts) => &parts.links,
+            Body::Held(_, parts) => &parts.linked.links,
         }
     }
 
     fn entries(&self) -> &[u32] {
         match &self.0 {
             Body::File(file) => bytemuck::cast_slice(file.part(5)),
-            Body::Held(_, parts) => &parts.entries,
+            Body::Held(_, parts) => &parts.linked.entries,
         }
     }
 
@@ -339,7 +297,9 @@ impl<F: Fn(&Row) -> bool> Walk<'_, F> {
     ) -> Option<Vec<u32>> {
         let mut open: BinaryHeap<Near> = BinaryHeap::with_capacity(ef * 2);
         let mut found: BinaryHeap<Reverse<Near>> = BinaryHeap::with_capacity(ef + 1);
-        let mut starts: Vec<Near> = entries.iter().map(|&point| self.near(point)).collect();
+        let (mut products, mut scores) = (Vec::new(), Vec::new());
+        self.scores(entries, &mut products, &mut scores);
+        let mut starts: Vec<Near> = nears(entries, &scores).collect();
         let keep = STARTS.min(starts.len());
         if keep < starts.len() {
             starts.select_nth_unstable_by(keep, |a, b| b.cmp(a));
@@ -350,7 +310,7 @@ impl<F: Fn(&Row) -> bool> Walk<'_, F> {
             self.take(start, ef, &mut found);
         }
         let mut compared = entries.len();
-        let mut fresh: Vec<u32> = Vec::with_capacity(LINKS * 4);
+        let mut fresh: Vec<u32> = Vec::with_capacity(64);
         while let Some(nearest) = open.pop() {
             if found.len() >= ef && found.peek().is_some_and(|worst| nearest < worst.0) {
                 break;
@@ -366,8 +326,8 @@ impl<F: Fn(&Row) -> bool> Walk<'_, F> {
             if compared > budget {
                 return None;
             }
-            for &point in &fresh {
-                let near = self.near(point);
+            self.scores(&fresh, &mut products, &mut scores);
+            for near in nears(&fresh, &scores) {
                 if found.len() < ef || found.peek().is_none_or(|worst| near > worst.0) {
                     open.push(near);
                     self.take(near, ef, &mut found);
@@ -386,12 +346,11 @@ impl<F: Fn(&Row) -> bool> Walk<'_, F> {
         }
     }
 
-    fn near(&self, point: u32) -> Near {
-        let grain = self.grains[point as usize];
-        Near {
-            score: self.query.product(self.codes_of(point), grain),
-            point,
-        }
+    fn scores(&self, points: &[u32], products: &mut Vec<i32>, scores: &mut Vec<f32>) {
+        products.resize(points.len(), 0);
+        scores.resize(points.len(), 0.0);
+        self.query
+            .products_at(self.codes, self.grains, points, products, scores);
     }
 
     fn codes_of(&self, point: u32) -> &[u8] {
@@ -405,58 +364,15 @@ impl<F: Fn(&Row) -> bool> Walk<'_, F> {
     }
 }
 
+fn nears(points: &[u32], scores: &[f32]) -> impl Iterator<Item = Near> {
+    let pairs = points.iter().zip(scores);
+    pairs.map(|(&point, &score)| Near { score, point })
+}
+
 /// Marks a point; whether it was not marked before.
 fn mark(visited: &mut [u64], point: u32) -> bool {
     let (word, bit) = (&mut visited[point as usize / 64], 1 << (point % 64));
     let new = *word & bit == 0;
     *word |= bit;
     new
-}
-
-/// Cosine distance of two points that hnsw_rs has: their codes, then their scale.
-struct CodeDistance;
-
-impl Distance<u8> for CodeDistance {
-    fn eval(&self, a: &[u8], b: &[u8]) -> f32 {
-        let (Some((a, a_scale)), Some((b, b_scale))) =
-            (a.split_last_chunk::<4>(), b.split_last_chunk::<4>())
-        else {
-            return 1.0;
-        };
-        let scale = f32::from_le_bytes(*a_scale) * f32::from_le_bytes(*b_scale);
-        // Rounding may bring a product just above 1, and the library asserts distances >= 0.
-        (1.0 - (kernels().dot_rows)(a, b) as f32 * scale).max(0.0)
-    }
-}
-
-/// Takes the links of the lowest layer over, and the points of the upper ones as entries.
-fn flatten(hnsw: &Hnsw<'_, u8, CodeDistance>, parts: &mut Parts) {
-    let mut links: Vec<Vec<u32>> = vec![Vec::new(); parts.rows.len()];
-    let mut levels: Vec<u8> = vec![0; parts.rows.len()];
-    for point in hnsw.get_point_indexation() {
-        let p = point.get_origin_id();
-        levels[p] = point.get_point_id().0;
-        if let Some(lowest) = point.get_neighborhood_id().first() {
-            links[p] = lowest.iter().map(|near| near.d_id as u32).collect();
-        }
-    }
-    parts.offsets = Vec::with_capacity(links.len() + 1);
-    parts.offsets.push(0);
-    for of_point in links {
-        parts.links.extend(of_point);
-        parts.offsets.push(parts.links.len() as u32);
-    }
-    // The lowest level of which there are few enough; where even the highest has too many (all
-    // points stand on the lowest), the first of them.
-    let reaching = |level: u8| {
-        let points = levels.iter().enumerate();
-        points
-            .filter(move |(_, reached)| **reached >= level)
-            .map(|(p, _)| p as u32)
-    };
-    let level = (0..LAYERS as u8).find(|level| reaching(*level).count() <= ENTRIES);
-    parts.entries = reaching(level.unwrap_or(0)).take(ENTRIES).collect();
-    if parts.entries.is_empty() {
-        parts.entries = (0..parts.rows.len().min(ENTRIES) as u32).collect();
-    }
 }
