@@ -412,6 +412,8 @@ impl Collection {
     }
 
     /// The same; `go_on` is told how far it is, every few milliseconds, and ends it by saying no.
+    /// It may search and must not write: where writers keep exchanging what is being compacted, the
+    /// write lock may be held meanwhile.
     ///
     /// # Errors
     /// As [`Collection::compact`], and [`IndexError::Cancelled`].

@@ -55,8 +55,8 @@ pub struct CompactReceipt {
 /// How much is compacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Vectors and keywords. What is deleted leaves the store's file too, but for remains in pages
-    /// that are used again; writers never wait.
+    /// Vectors and keywords, to save space and time: the graph stays until another is built, the
+    /// store keeps its free pages, and writers never wait.
     Projections,
     /// All, so that nothing deleted is left in any file.
     Everything,
@@ -89,11 +89,11 @@ pub(crate) fn compact(
     merge_keywords(inner, &mut go_on)?;
     let files_erased = if extent == Extent::Everything {
         rewrite_store(inner, erased, &mut go_on)?;
+        inner.background.forget_deleted();
         vec![store::FILE.to_owned()]
     } else {
         Vec::new()
     };
-    inner.background.forget_deleted();
     let bytes_after = disk::size_of(&inner.dir);
     let files_after: BTreeSet<String> = disk::files_below(&inner.dir);
     inner.background.nudge();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::dense::{DenseHit, DenseQuery, pool};
+use crate::dense::{DenseHit, DenseQuery};
 use crate::documents::{Allowed, DocKey};
 use crate::fusion::{Fused, fuse};
 use crate::kernel::kernels;
@@ -52,30 +52,23 @@ pub(crate) fn search(
         only: only.as_deref(),
     });
     let asks_dense = dense_query.filter(|_| query.mode != Mode::Keyword);
-    let run_dense = || {
-        let start = Instant::now();
-        let found = asks_dense.map(|dense| ask_vectors(&dense, query, graph_min_vectors));
-        (found, micros(start))
-    };
-    let run_keyword = || {
-        let start = Instant::now();
-        let found = question
-            .as_ref()
-            .map(|ask| ask_keywords(snapshot, ask, limit));
-        (found.transpose(), micros(start) + understood_us)
-    };
-    let ((dense, dense_us), (keyword, keyword_us)) = match pool() {
-        Some(pool) if asks_dense.is_some() && query.mode == Mode::Hybrid => {
-            pool.install(|| rayon::join(run_dense, run_keyword))
-        }
-        _ => (run_dense(), run_keyword()),
-    };
+    // One after the other on the caller's thread: each is a fraction of a millisecond, which is less
+    // than it takes a busy machine to wake another thread. Large scans share themselves out.
+    let started = Instant::now();
+    let keyword = question
+        .as_ref()
+        .map(|ask| ask_keywords(snapshot, ask, limit))
+        .transpose()?;
+    let keyword_us = micros(started) + understood_us;
+    let started = Instant::now();
+    let dense = asks_dense.map(|dense| ask_vectors(&dense, query, graph_min_vectors));
+    let dense_us = micros(started);
     let mut dense_hits = Vec::new();
     if let Some((hits, how)) = dense {
         (dense_hits, plan.vectors) = (hits, how);
     }
     let mut keyword_hits = Vec::new();
-    if let Some((hits, how)) = keyword? {
+    if let Some((hits, how)) = keyword {
         (keyword_hits, plan.keywords) = (hits, how);
     }
     let hits = rank(query, dense_query.as_ref(), &dense_hits, &keyword_hits);

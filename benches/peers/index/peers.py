@@ -2,11 +2,11 @@
 
     cargo build --release -p faq-index --example peer
     RAYON_NUM_THREADS=1 $(scripts/python-env index-peers) benches/peers/index/peers.py \\
-        VECTORS COUNT target/release/examples/peer
+        VECTORS COUNT target/release/examples/peer [faiss] [hnswlib] [usearch]
 
 Everything is built once; then all ask the same thousand questions in turn, one after another on
 one thread, in several rounds, so that what else the machine does falls on all of them. A figure
-is the median of the rounds. Recall is against float64 products. Processor time stands beside the
+is the median of the rounds. Named peers are asked alone. Recall is against float64 products. Processor time stands beside the
 clock's. faq-index is asked through its whole search: snapshot, liveness, documents, fusion.
 """
 
@@ -25,8 +25,8 @@ import hnswlib
 import numpy as np
 from usearch.index import Index
 
-DIM, K, QUESTIONS, ROUNDS = 384, 10, 1000, 5
-WIDTHS = [24, 32, 48, 64, 100, 128, 200]
+DIM, K, QUESTIONS, ROUNDS = 384, 10, 1000, 3
+WIDTHS = [32, 48, 64, 100, 128]
 
 
 def load(folder, name):
@@ -73,6 +73,7 @@ def built(name, make):
 
 def main():
     folder, count, program = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    asked = set(sys.argv[4:]) or {"faiss", "hnswlib", "usearch"}
     vectors = np.ascontiguousarray(load(folder, "sentences")[:count])
     count = len(vectors)
     questions = load(folder, "questions")[:QUESTIONS]
@@ -108,10 +109,13 @@ def main():
         index.add(np.arange(count), vectors, threads=1)
         return index
 
-    sq8 = built("faiss SQ8", sq8)
-    flat = built("faiss float32", flat)
-    hnsw = built("hnswlib", hnsw)
-    usearch = {dtype: built(f"usearch {dtype}", lambda: use(dtype)) for dtype in ["f32", "i8"]}
+    if "faiss" in asked:
+        sq8 = built("faiss SQ8", sq8)
+        flat = built("faiss float32", flat)
+    if "hnswlib" in asked:
+        hnsw = built("hnswlib", hnsw)
+    dtypes = ["f32", "i8"] if "usearch" in asked else []
+    usearch = {dtype: built(f"usearch {dtype}", lambda: use(dtype)) for dtype in dtypes}
 
     def hnsw_at(ef):
         hnsw.set_ef(ef)
@@ -121,16 +125,18 @@ def main():
         usearch[dtype].expansion_search = ef
         return lambda q: usearch[dtype].search(q, K, threads=1).keys
 
-    ways = {
-        "faq-index exact": lambda: ours.ask("exact"),
-        "faiss SQ8 flat": lambda: pass_over(lambda q: sq8.search(q[None, :], K)[1][0], questions),
-        "faiss float32 flat": lambda: pass_over(
+    ways = {"faq-index exact": lambda: ours.ask("exact")}
+    if "faiss" in asked:
+        ways["faiss SQ8 flat"] = lambda: pass_over(
+            lambda q: sq8.search(q[None, :], K)[1][0], questions
+        )
+        ways["faiss float32 flat"] = lambda: pass_over(
             lambda q: flat.search(q[None, :], K)[1][0], questions
-        ),
-    }
+        )
     for ef in WIDTHS:
         ways[f"faq-index graph, ef {ef}"] = lambda ef=ef: ours.ask(f"graph {ef}")
-        ways[f"hnswlib, ef {ef}"] = lambda ef=ef: pass_over(hnsw_at(ef), questions)
+        if "hnswlib" in asked:
+            ways[f"hnswlib, ef {ef}"] = lambda ef=ef: pass_over(hnsw_at(ef), questions)
         for dtype in usearch:
             ways[f"usearch {dtype}, ef {ef}"] = lambda ef=ef, dtype=dtype: pass_over(
                 usearch_at(dtype, ef), questions

@@ -71,7 +71,7 @@ class Lance:
                 "text": pa.array(texts),
             }
         )
-        if "rows" in self.db.table_names():
+        if "rows" in self.db.list_tables().tables:
             self.open()
             self.table.add(data)
         else:
@@ -83,7 +83,7 @@ class Lance:
             metric="dot", index_type="IVF_HNSW_SQ", num_partitions=1, m=16, ef_construction=100
         )
 
-    settings = [(ef, refine) for ef in (32, 64, 128) for refine in (1, 2, 4)]
+    settings = [(ef, refine) for ef in (48, 64, 128) for refine in (1, 2, 4)]
 
     def asks(self, setting):
         ef, refine = setting

@@ -52,7 +52,7 @@ impl PartialOrd for DenseHit {
 }
 
 /// The threads that searches share; as many as the machine has.
-pub(crate) fn pool() -> Option<&'static rayon::ThreadPool> {
+fn pool() -> Option<&'static rayon::ThreadPool> {
     static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
     POOL.get_or_init(|| {
         rayon::ThreadPoolBuilder::new()

@@ -18,8 +18,11 @@ use crate::segment::{Row, Segment};
 
 /// Rows whose products are computed before any is looked at.
 const STRIP: usize = 256;
-/// Rows that are worth a task of their own; fewer are scanned on the caller's thread.
+/// Rows of a task.
 const TASK_ROWS: usize = 8192;
+/// Rows that are worth sharing out, about a millisecond's; fewer are scanned on the caller's thread,
+/// sooner than others would wake.
+const SHARED_ROWS: usize = 4 * TASK_ROWS;
 /// What it costs to look one document up, in rows passed over in order; and what it costs to pass
 /// over a row that was looked up.
 const LOOK_UP: u64 = 8;
@@ -47,7 +50,7 @@ impl DenseQuery<'_> {
             sieve
         };
         let sieve = match pool() {
-            Some(pool) if rows > TASK_ROWS => {
+            Some(pool) if rows > SHARED_ROWS => {
                 let each = runs.len().div_ceil(rows.div_ceil(TASK_ROWS));
                 pool.install(|| {
                     runs.par_chunks(each)

@@ -58,6 +58,8 @@ impl Store {
                         .or_insert_with_key(|text| Arc::from(text.as_str())),
                 )
             };
+            // Most documents share the tags of others, above all none.
+            let mut known_tags: HashMap<String, Arc<[String]>> = HashMap::new();
             let mut table = Documents::default();
             let mut statement = conn.prepare(
                 "SELECT key, id, filename, format, language, tags, time_ms, chunks, vectors
@@ -65,13 +67,21 @@ impl Store {
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                let tags: BTreeSet<String> = json(row, 5)?;
+                let text = row.get_ref(5)?.as_str()?;
+                let tags = if let Some(known) = known_tags.get(text) {
+                    Arc::clone(known)
+                } else {
+                    let tags: BTreeSet<String> = json(row, 5)?;
+                    let tags: Arc<[String]> = tags.into_iter().collect();
+                    known_tags.insert(text.to_owned(), Arc::clone(&tags));
+                    tags
+                };
                 let entry = DocEntry {
                     id: document_id(row, 1)?,
-                    filename: row.get::<_, String>(2)?.into(),
+                    filename: row.get_ref(2)?.as_str()?.into(),
                     format: intern(row.get(3)?),
                     language: row.get::<_, Option<String>>(4)?.map(&mut intern),
-                    tags: tags.into_iter().collect(),
+                    tags,
                     time_ms: row.get(6)?,
                     chunks: row.get::<_, i64>(7)? as u64,
                     vectors: row.get::<_, i64>(8)? as u64,
