@@ -108,6 +108,7 @@ end with its reason, stops nothing else, and makes the exit code 1. Ctrl-C keeps
     /// Find passages, ranked, with their scores
     #[command(after_help = "Examples:
   faq search \"carry over leave\"
+  faq search '\"notice period\" contractors'   (quoted words must stand together)
   faq search -k 3 --mode keyword \"form T-12\"
   faq search --explain --filter format=pdf --filter tag=hr \"sick note\"
   faq search --filter from=2024-01-01 --filter until=2024-06-30 \"prices\"")]
@@ -345,7 +346,7 @@ pub(super) struct FilterArgs {
 
 #[derive(Debug, Group)]
 pub(super) struct SearchArgs {
-    /// What to look for; no character has a special meaning
+    /// What to look for; quoted words must stand together, no other character has a special meaning
     #[arg(value_name = "QUERY")]
     pub(super) query: String,
     /// Most passages to show
