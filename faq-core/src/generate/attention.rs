@@ -1,73 +1,96 @@
-//! What a model remembers of the tokens it has read: keys and values of each layer.
+//! What a model remembers of the tokens it has read: keys and values of each layer, in half
+//! precision.
 //!
-//! The state grows in steps, so that a short prompt does not take the memory of a full
+//! The state grows with the tokens, so that a short prompt does not take the memory of a full
 //! context. A [`Snapshot`] is a copy of it that later reading cannot touch.
 
-use candle_core::{DType, Device, Result, Tensor};
+use super::kernels::{Head, Kernels, LANES, padded};
 
 /// Positions that the buffers grow by.
 const STEP: usize = 256;
 
-/// Keys and values of one layer.
-#[derive(Debug, Default)]
-pub(super) struct LayerState {
-    /// `[heads, room, head]` each, of which the first `len` positions are filled.
-    buffers: Option<(Tensor, Tensor)>,
-    len: usize,
+/// Keys and values of one head of one layer, in the order that [`Head`] says.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HeadState {
+    keys: Vec<u16>,
+    values: Vec<u16>,
 }
 
-impl LayerState {
-    /// Adds `[heads, new, head]`, and gives all that is there so far.
-    pub(super) fn append(&mut self, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
-        let (heads, new, head) = keys.dims3()?;
-        let len = self.len + new;
-        let old = self.buffers.take();
-        let (all_keys, all_values) = match old {
-            Some((k, v)) if len <= k.dim(1)? => (k, v),
-            old => {
-                let room = (heads, len.next_multiple_of(STEP), head);
-                let larger = (
-                    Tensor::zeros(room, DType::F32, &Device::Cpu)?,
-                    Tensor::zeros(room, DType::F32, &Device::Cpu)?,
-                );
-                if let Some((k, v)) = old.filter(|_| self.len > 0) {
-                    larger
-                        .0
-                        .slice_set(&k.narrow(1, 0, self.len)?.contiguous()?, 1, 0)?;
-                    larger
-                        .1
-                        .slice_set(&v.narrow(1, 0, self.len)?.contiguous()?, 1, 0)?;
-                }
-                larger
+impl HeadState {
+    /// Puts `tokens` keys and values behind the first `seen`. Each token's row has `pitch` floats,
+    /// of which `size` from `key` on and from `value` on belong to this head.
+    pub(super) fn append(
+        &mut self,
+        kernels: &Kernels,
+        rows: &[f32],
+        (pitch, size): (usize, usize),
+        (key, value): (usize, usize),
+        seen: usize,
+    ) {
+        let wide = padded(size);
+        let tokens = rows.len() / pitch;
+        self.grow(seen + tokens, size);
+        let mut half = vec![0; size];
+        for (position, row) in (seen..).zip(rows.chunks_exact(pitch)) {
+            kernels.halve(&row[key..][..size], &mut half);
+            let first = position / LANES * size * LANES + position % LANES;
+            for (i, bits) in half.iter().enumerate() {
+                self.keys[first + i * LANES] = *bits;
             }
-        };
-        all_keys.slice_set(&keys.contiguous()?, 1, self.len)?;
-        all_values.slice_set(&values.contiguous()?, 1, self.len)?;
-        let seen = (all_keys.narrow(1, 0, len)?, all_values.narrow(1, 0, len)?);
-        self.buffers = Some((all_keys, all_values));
-        self.len = len;
-        Ok(seen)
+            let values = &mut self.values[position * wide..][..size];
+            kernels.halve(&row[value..][..size], values);
+        }
+    }
+
+    fn grow(&mut self, positions: usize, size: usize) {
+        let room = positions.next_multiple_of(LANES) * size;
+        if self.keys.len() < room {
+            let room = positions.next_multiple_of(STEP);
+            self.keys.resize(room * size, 0);
+            self.values.resize(room * padded(size), 0);
+        }
+    }
+
+    pub(super) fn view(&self, size: usize) -> Head<'_> {
+        Head {
+            keys: &self.keys,
+            values: &self.values,
+            size,
+        }
+    }
+
+    /// What the first `positions` take.
+    fn lengths(positions: usize, size: usize) -> (usize, usize) {
+        (
+            positions.next_multiple_of(LANES) * size,
+            positions * padded(size),
+        )
     }
 }
 
 /// The state of all layers after some tokens.
 #[derive(Debug)]
 pub(super) struct Attention {
-    layers: Vec<LayerState>,
+    /// `[layers, heads]`.
+    layers: Vec<Vec<HeadState>>,
+    /// Numbers of a key.
+    size: usize,
     len: usize,
 }
 
 /// A copy of an [`Attention`].
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    layers: Vec<(Tensor, Tensor)>,
+    layers: Vec<Vec<HeadState>>,
+    len: usize,
 }
 
 impl Attention {
-    /// A state of so many layers that has seen nothing.
-    pub(super) fn new(layers: usize) -> Self {
+    /// A state that has seen nothing, with `heads` of `size` a layer.
+    pub(super) fn new(layers: usize, heads: usize, size: usize) -> Self {
         Self {
-            layers: (0..layers).map(|_| LayerState::default()).collect(),
+            layers: vec![vec![HeadState::default(); heads]; layers],
+            size,
             len: 0,
         }
     }
@@ -77,8 +100,9 @@ impl Attention {
         self.len
     }
 
-    pub(super) fn layers(&mut self) -> std::slice::IterMut<'_, LayerState> {
-        self.layers.iter_mut()
+    /// The heads of a layer.
+    pub(super) fn layer(&mut self, number: usize) -> &mut [HeadState] {
+        &mut self.layers[number]
     }
 
     /// Counts tokens whose keys and values were appended to every layer.
@@ -86,82 +110,85 @@ impl Attention {
         self.len += tokens;
     }
 
-    /// Forgets everything; the buffers stay.
-    pub(super) fn reset(&mut self) {
-        self.len = 0;
-        for layer in &mut self.layers {
-            layer.len = 0;
+    /// Forgets what came after the first `tokens`; the buffers stay.
+    pub(super) fn cut(&mut self, tokens: usize) {
+        self.len = self.len.min(tokens);
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let (keys, values) = HeadState::lengths(self.len, self.size);
+        let copy = |head: &HeadState| HeadState {
+            keys: head.keys[..keys].to_vec(),
+            values: head.values[..values].to_vec(),
+        };
+        let layers = self.layers.iter();
+        Snapshot {
+            layers: layers.map(|l| l.iter().map(copy).collect()).collect(),
+            len: self.len,
         }
     }
 
-    pub(super) fn snapshot(&self) -> Result<Snapshot> {
-        let copy = |buffer: &Tensor| buffer.narrow(1, 0, self.len)?.force_contiguous();
-        let mut layers = Vec::with_capacity(self.layers.len());
-        for (keys, values) in self
-            .layers
-            .iter()
-            .filter_map(|layer| layer.buffers.as_ref())
-        {
-            layers.push((copy(keys)?, copy(values)?));
-        }
-        Ok(Snapshot { layers })
-    }
-
-    /// Takes over the first `tokens` tokens of a snapshot.
-    pub(super) fn restore(&mut self, snapshot: &Snapshot, tokens: usize) -> Result<()> {
-        self.reset();
-        for (layer, (keys, values)) in self.layers.iter_mut().zip(&snapshot.layers) {
-            layer.append(&keys.narrow(1, 0, tokens)?, &values.narrow(1, 0, tokens)?)?;
+    /// Takes over the first `tokens` tokens of a snapshot, all where it has fewer.
+    pub(super) fn restore(&mut self, snapshot: &Snapshot, tokens: usize) {
+        let tokens = tokens.min(snapshot.len);
+        let (keys, values) = HeadState::lengths(tokens, self.size);
+        let heads = self.layers.iter_mut().flatten();
+        for (head, copy) in heads.zip(snapshot.layers.iter().flatten()) {
+            head.grow(tokens, self.size);
+            head.keys[..keys].copy_from_slice(&copy.keys[..keys]);
+            head.values[..values].copy_from_slice(&copy.values[..values]);
         }
         self.len = tokens;
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use candle_core::{Device, Tensor};
-
+    use super::super::kernels::kernels;
     use super::{Attention, STEP};
 
-    fn read(attention: &mut Attention, from: usize, tokens: usize) -> Vec<f32> {
-        let numbers: Vec<f32> = (0..2 * tokens * 4)
-            .map(|i| (from * 1000 + i) as f32)
-            .collect();
-        let new = Tensor::from_vec(numbers, (2, tokens, 4), &Device::Cpu).unwrap();
-        let mut seen = Vec::new();
-        for layer in attention.layers() {
-            let (keys, _) = layer.append(&new, &new).unwrap();
-            seen = keys.flatten_all().unwrap().to_vec1().unwrap();
+    /// Reads tokens into all layers, and gives the keys and values of the last head.
+    fn read(attention: &mut Attention, from: usize, tokens: usize) -> (Vec<u16>, Vec<u16>) {
+        // Rows of 2 keys of 4 and 2 values of 4.
+        let rows: Vec<f32> = (0..tokens * 16).map(|i| (from * 100 + i) as f32).collect();
+        let seen = attention.len();
+        for layer in 0..2 {
+            for (head, state) in attention.layer(layer).iter_mut().enumerate() {
+                state.append(kernels(), &rows, (16, 4), (head * 4, 8 + head * 4), seen);
+            }
         }
         attention.advance(tokens);
-        seen
+        let head = attention.layer(1)[1].view(4);
+        (head.keys.to_vec(), head.values.to_vec())
     }
 
     #[test]
     fn growing_keeps_what_is_there() {
-        let mut attention = Attention::new(2);
+        let mut attention = Attention::new(2, 2, 4);
         let first = read(&mut attention, 0, 3);
         let later = read(&mut attention, 1, STEP);
         assert_eq!(attention.len(), STEP + 3);
-        assert_eq!(later.len(), 2 * (STEP + 3) * 4);
-        assert_eq!(first[..12], later[..12]);
-        assert_eq!(first[12..], later[(STEP + 3) * 4..][..12]);
+        assert_eq!(later.1.len(), 2 * STEP * 16);
+        assert_eq!(first.1[..48], later.1[..48]);
+        for i in 0..4 {
+            assert_eq!(first.0[i * 16..][..3], later.0[i * 16..][..3]);
+        }
     }
 
     #[test]
     fn a_snapshot_is_out_of_reach_of_later_reading() {
-        let mut attention = Attention::new(2);
-        read(&mut attention, 0, STEP);
-        let snapshot = attention.snapshot().unwrap();
+        let mut attention = Attention::new(2, 2, 4);
+        read(&mut attention, 0, STEP - 5);
+        let snapshot = attention.snapshot();
         let once = read(&mut attention, 1, 2);
-        attention.reset();
+        attention.cut(0);
         read(&mut attention, 7, STEP);
-        attention.restore(&snapshot, STEP).unwrap();
-        assert_eq!(read(&mut attention, 1, 2), once);
-        attention.restore(&snapshot, 5).unwrap();
+        attention.restore(&snapshot, STEP);
+        assert_eq!(attention.len(), STEP - 5);
+        let again = read(&mut attention, 1, 2);
+        assert_eq!(again.0[..STEP - 16], once.0[..STEP - 16]);
+        assert_eq!(again.1[..(STEP - 3) * 16], once.1[..(STEP - 3) * 16]);
+        attention.restore(&snapshot, 5);
         assert_eq!(attention.len(), 5);
-        assert_eq!(read(&mut attention, 1, 2)[..20], once[..20]);
     }
 }

@@ -1,181 +1,42 @@
 //! The transformer: weights of a Llama or Qwen2 model, and one pass over them.
 //!
-//! Weights stay as quantised as the file has them and are multiplied by candle's kernels; the
-//! activations are `f32`. The attention state is the caller's ([`Attention`]), so that it can
-//! be kept, copied and put back. Nothing here chooses tokens or knows text.
+//! The attention state is the caller's ([`Attention`]), so that it can be kept, copied and put
+//! back. Several conversations can be read in one pass, which reads the weights once for all of
+//! them. Nothing here chooses tokens or knows text.
 //!
-//! candle-transformers has both models too. They are not used, since they keep their state to
-//! themselves without a way back to an earlier position, hold every attention mask they ever
-//! made, and spread the token embeddings out to `f32` (0.9 GB for a model of 1.5 billion).
+//! # Invariant
+//! What comes out for a token depends on the tokens before it alone, to the last bit: not on how
+//! many are read at once, nor on what else is read with them.
 
-use std::sync::Arc;
-
-use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
-use candle_core::{D, Device, Module, Result, Tensor};
-use candle_nn::{ops, rotary_emb};
-
-use super::attention::{Attention, LayerState};
+use super::attention::Attention;
 use super::gguf::{Fault, Gguf};
+use super::kernels::{Activations, Block, Kernels, Precision, Query, Rows, TILE, kernels};
+use super::matrix::{Input, Matrix, multiply};
+use super::pool::Pool;
+use super::shape::{Rotation, Shape};
+use crate::{Control, Interrupted};
 
-/// Whether weights of a type are spread out to `f32`, at four bytes each. That is exact, where
-/// the kernels for quantised weights round the activations to eight bits, and as fast or
-/// faster as long as all of them are few.
-#[derive(Debug, Clone, Copy)]
-struct Spreading {
-    all: bool,
-    slow: bool,
-}
+/// Most weights of a model whose activations are rounded to sixteen bits. Models this small are
+/// close to nonsense, and eight bits take them there: SmolLM2-135M knows the capital of France with
+/// the one and not with the other. What it costs is small where everything is.
+const SMALL_MODEL: usize = 200_000_000;
 
-impl Spreading {
-    /// Most weights of a model that is spread out whole. Models this small are close to
-    /// nonsense, and rounding takes them there: SmolLM2-135M knows the capital of France with
-    /// the one and not with the other.
-    const SMALL_MODEL: usize = 200_000_000;
+/// How a matrix is loaded: the tensor's name, its rows and columns.
+type Loading = dyn Fn(&mut Gguf, &str, [usize; 2], &Pool) -> Result<Matrix, Fault>;
 
-    /// Most weights of a type without vector instructions; `f32` reads prompts some twenty
-    /// times as fast.
-    const SLOW_WEIGHTS: usize = 500_000_000;
-
-    fn of(gguf: &Gguf) -> Self {
-        Self {
-            all: gguf.weights(|_| true) <= Self::SMALL_MODEL,
-            slow: gguf.weights(Self::is_slow) <= Self::SLOW_WEIGHTS,
-        }
-    }
-
-    fn is_slow(dtype: GgmlDType) -> bool {
-        matches!(dtype, GgmlDType::Q4_1 | GgmlDType::Q5_1)
-    }
-
-    fn matmul(self, weight: &Arc<QTensor>) -> Result<QMatMul> {
-        if self.all || self.slow && Self::is_slow(weight.dtype()) {
-            weight.dequantize(&Device::Cpu).map(QMatMul::Tensor)
-        } else {
-            QMatMul::from_arc(Arc::clone(weight))
-        }
-    }
-}
-
-/// What is rotated against what in the position encoding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rotation {
-    /// Neighbours: 0 with 1, 2 with 3 (Llama as GGUF stores it).
-    Neighbours,
-    /// Halves: 0 with d/2, 1 with d/2 + 1 (Qwen2).
-    Halves,
-}
-
-/// Sizes of a model, checked against each other.
-#[derive(Debug, Clone)]
-struct Shape {
-    context: usize,
-    layers: usize,
-    kv_heads: usize,
-    head: usize,
-    heads: usize,
-    width: usize,
-    hidden: usize,
-    epsilon: f32,
-    rotation: Rotation,
-}
-
-impl Shape {
-    fn read(gguf: &Gguf) -> std::result::Result<(Self, f64), Fault> {
-        let name = gguf
-            .text("general.architecture")?
-            .ok_or_else(|| Fault::Damaged("it names no architecture".into()))?
-            .to_owned();
-        let rotation = match name.as_str() {
-            "llama" => Rotation::Neighbours,
-            "qwen2" => Rotation::Halves,
-            other => {
-                return Err(Fault::Unsupported(format!(
-                    "its architecture is {other:?} (known: llama, qwen2)"
-                )));
-            }
-        };
-        let key = |rest: &str| format!("{name}.{rest}");
-        let optional = |rest: &str| gguf.size(&key(rest));
-        let size = |rest: &str| -> std::result::Result<usize, Fault> {
-            optional(rest)?
-                .filter(|n| *n > 0)
-                .ok_or_else(|| Fault::Damaged(format!("its {:?} is missing or 0", key(rest))))
-        };
-        if optional("expert_count")?.unwrap_or(0) > 0 {
-            return Err(Fault::Unsupported("it is a mixture of experts".into()));
-        }
-        match gguf.text(&key("rope.scaling.type"))? {
-            None | Some("none") => {}
-            Some(other) => {
-                return Err(Fault::Unsupported(format!(
-                    "it stretches its context in the way {other:?}"
-                )));
-            }
-        }
-        let (width, heads) = (size("embedding_length")?, size("attention.head_count")?);
-        let kv_heads = optional("attention.head_count_kv")?.unwrap_or(heads);
-        let head = optional("attention.key_length")?.unwrap_or(width / heads);
-        let shape = Self {
-            context: size("context_length")?,
-            layers: size("block_count")?,
-            kv_heads,
-            head,
-            heads,
-            width,
-            hidden: size("feed_forward_length")?,
-            epsilon: gguf
-                .float(&key("attention.layer_norm_rms_epsilon"))?
-                .filter(|e| *e > 0.0)
-                .ok_or_else(|| Fault::Damaged("it has no epsilon for its norms".into()))?
-                as f32,
-            rotation,
-        };
-        let rotated = optional("rope.dimension_count")?.unwrap_or(head);
-        let values = optional("attention.value_length")?.unwrap_or(head);
-        if kv_heads == 0 || heads % kv_heads != 0 || head == 0 || head % 2 != 0 {
-            return Err(Fault::Damaged(format!(
-                "it has {heads} heads of {head} over {kv_heads} shared ones"
-            )));
-        }
-        if rotated != head || values != head {
-            return Err(Fault::Unsupported(format!(
-                "its heads of {head} rotate {rotated} and carry {values}"
-            )));
-        }
-        let base = gguf.float(&key("rope.freq_base"))?.unwrap_or(10_000.0);
-        if base <= 1.0 {
-            return Err(Fault::Damaged(format!("its rotation has the base {base}")));
-        }
-        Ok((shape, base))
-    }
-}
-
-/// `x · Wᵀ + b`.
-struct Linear {
-    weight: QMatMul,
-    bias: Option<Tensor>,
-}
-
-impl Linear {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = self.weight.forward(x)?;
-        match &self.bias {
-            Some(bias) => y.broadcast_add(bias),
-            None => Ok(y),
-        }
-    }
-}
-
-struct Block {
-    attention_norm: Tensor,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    feed_norm: Tensor,
-    gate: Linear,
-    up: Linear,
-    down: Linear,
+/// The weights of one layer.
+struct Layer {
+    attention_norm: Vec<f32>,
+    query: Matrix,
+    key: Matrix,
+    value: Matrix,
+    /// Of query, key and value, one behind the other; empty where the model has none.
+    bias: Vec<f32>,
+    output: Matrix,
+    feed_norm: Vec<f32>,
+    gate: Matrix,
+    up: Matrix,
+    down: Matrix,
 }
 
 /// A loaded model.
@@ -183,63 +44,109 @@ pub(super) struct Decoder {
     shape: Shape,
     /// Radians that each pair of a head turns from one position to the next.
     turns: Vec<f64>,
-    embedding: Arc<QTensor>,
-    blocks: Vec<Block>,
-    norm: Tensor,
-    head: QMatMul,
+    embedding: Matrix,
+    layers: Vec<Layer>,
+    norm: Vec<f32>,
+    /// None where the embedding's weights serve as the last layer's too.
+    head: Option<Matrix>,
+    precision: Precision,
+    pool: Pool,
+    kernels: &'static Kernels,
 }
 
-/// What the layers of one pass share.
-struct Pass {
-    cos: Tensor,
-    sin: Tensor,
-    /// `[new, all]`, 0 where a token sees another and -inf where it does not; none for one token.
-    mask: Option<Tensor>,
-    new: usize,
+/// Tokens of one conversation to be read.
+pub(super) struct Sequence<'a> {
+    pub(super) tokens: &'a [u32],
+    /// What was read before them.
+    pub(super) attention: &'a mut Attention,
+    pub(super) scores: Wanted,
+}
+
+/// Tokens of a sequence after which the scores of the next one are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    None,
+    Last,
+    #[cfg(test)]
+    All,
+}
+
+/// The room that passes work in, kept from one to the next.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    /// `[tokens, width]`: what goes from layer to layer.
+    stream: Vec<f32>,
+    /// The same, normed; and what a layer adds to it.
+    normed: Vec<f32>,
+    added: Vec<f32>,
+    codes: Activations,
+    /// Queries, keys and values: `[tokens, heads and twice the shared heads]`.
+    heads: Vec<f32>,
+    /// `[tokens, heads]`.
+    attended: Vec<f32>,
+    /// Gates and what they let through: `[tokens, 2 hidden]`.
+    hidden: Vec<f32>,
+    /// Cosines and sines: `[tokens, pairs]` each.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+/// Up to eight queries over one head.
+struct Unit {
+    sequence: usize,
+    head: usize,
+    /// Numbers within the sequence: a token's queries of this head stand together.
+    from: usize,
+    to: usize,
+}
+
+/// A sequence's place among the tokens of a pass.
+struct Place {
+    /// Its first token.
+    first: usize,
+    tokens: usize,
+    /// Tokens read before.
+    seen: usize,
 }
 
 impl Decoder {
     /// Reads the weights. `vocabulary` is the number of tokens that the tokenizer has.
-    pub(super) fn load(gguf: &mut Gguf, vocabulary: usize) -> std::result::Result<Self, Fault> {
-        let (shape, base) = Shape::read(gguf)?;
-        let turns = turns(gguf, &shape, base)?;
-        let (width, head) = (shape.width, shape.head);
-        let embedding = Arc::new(gguf.tensor("token_embd.weight", &[vocabulary, width])?);
-        let head_weight = if gguf.shape("output.weight").is_some() {
-            Arc::new(gguf.tensor("output.weight", &[vocabulary, width])?)
-        } else {
-            Arc::clone(&embedding)
+    pub(super) fn load(gguf: &mut Gguf, vocabulary: usize) -> Result<Self, Fault> {
+        Self::load_by(gguf, vocabulary, &Matrix::load)
+    }
+
+    /// As [`Decoder::load`] with another way to load matrices.
+    fn load_by(gguf: &mut Gguf, vocabulary: usize, matrix: &Loading) -> Result<Self, Fault> {
+        let shape = Shape::read(gguf)?;
+        let turns = shape.turns(gguf)?;
+        let pool = Pool::new(rayon::current_num_threads());
+        let kernels = kernels();
+        tracing::debug!(kernels = kernels.name, threads = pool.threads(), "decoder");
+        let width = shape.width;
+        let embedding = matrix(gguf, "token_embd.weight", [vocabulary, width], &pool)?;
+        let head = match gguf.shape("output.weight") {
+            Some(_) => Some(matrix(gguf, "output.weight", [vocabulary, width], &pool)?),
+            None => None,
         };
-        let mut blocks = Vec::new();
+        let mut layers = Vec::new();
         for number in 0..shape.layers {
-            let mut norm = |name: &str| vector(gguf, &format!("blk.{number}.{name}.weight"), width);
-            let attention_norm = norm("attn_norm")?;
-            let feed_norm = norm("ffn_norm")?;
-            let mut linear = |name: &str, rows, columns| {
-                linear(gguf, &format!("blk.{number}.{name}"), rows, columns)
-            };
-            let (wide, narrow) = (shape.heads * head, shape.kv_heads * head);
-            blocks.push(Block {
-                attention_norm,
-                query: linear("attn_q", wide, width)?,
-                key: linear("attn_k", narrow, width)?,
-                value: linear("attn_v", narrow, width)?,
-                output: linear("attn_output", width, wide)?,
-                feed_norm,
-                gate: linear("ffn_gate", shape.hidden, width)?,
-                up: linear("ffn_up", shape.hidden, width)?,
-                down: linear("ffn_down", width, shape.hidden)?,
-            });
+            layers.push(Layer::load(gguf, &shape, number, &pool, matrix)?);
         }
         Ok(Self {
             turns,
             embedding,
-            blocks,
-            norm: vector(gguf, "output_norm.weight", width)?,
-            head: Spreading::of(gguf)
-                .matmul(&head_weight)
-                .map_err(|e| Fault::Unsupported(e.to_string()))?,
+            layers,
+            norm: gguf.floats("output_norm.weight", width)?,
+            head,
+            precision: if gguf.weights() <= SMALL_MODEL {
+                Precision::Sixteen
+            } else {
+                Precision::Eight
+            },
             shape,
+            pool,
+            kernels,
         })
     }
 
@@ -250,253 +157,419 @@ impl Decoder {
 
     /// An attention state that has seen nothing.
     pub(super) fn attention(&self) -> Attention {
-        Attention::new(self.shape.layers)
+        Attention::new(self.shape.layers, self.shape.kv_heads, self.shape.head)
     }
 
-    /// Reads `tokens` after what `attention` has seen. Gives the score of each token of the
-    /// vocabulary to come next, where `scores` asks for it.
+    /// Reads the tokens of each sequence after what its attention has seen; none is empty. Gives the
+    /// scores of each token of the vocabulary to come next: `[tokens asked for, vocabulary]`.
     ///
-    /// After an error `attention` is in between two states; the caller resets it.
-    pub(super) fn read(
+    /// # Errors
+    /// When `control` says so; the attentions then are as they were.
+    pub(super) fn read<'r>(
         &self,
-        tokens: &[u32],
-        attention: &mut Attention,
-        scores: bool,
-    ) -> Result<Option<Vec<f32>>> {
-        let pass = self.pass(attention.len(), tokens.len())?;
-        let ids = Tensor::new(tokens, &Device::Cpu)?;
-        let mut x = self.embedding.embedding(&ids)?;
-        for (block, state) in self.blocks.iter().zip(attention.layers()) {
-            let y = self.attend(
-                block,
-                &self.normed(&x, &block.attention_norm)?,
-                &pass,
-                state,
-            )?;
-            x = (x + y)?;
-            let y = self.normed(&x, &block.feed_norm)?;
-            let y = (block.gate.forward(&y)?.silu()? * block.up.forward(&y)?)?;
-            x = (x + block.down.forward(&y)?)?;
+        room: &'r mut Room,
+        sequences: &mut [Sequence<'_>],
+        control: &Control,
+    ) -> Result<&'r [f32], Interrupted> {
+        let (places, units) = self.plan(sequences);
+        self.embed(room, sequences);
+        self.angles(room, &places);
+        for (number, layer) in self.layers.iter().enumerate() {
+            control.check()?;
+            self.attend(room, layer, number, sequences, &places, &units);
+            self.feed(room, layer);
         }
-        attention.advance(tokens.len());
-        if !scores {
-            return Ok(None);
+        for sequence in sequences.iter_mut() {
+            sequence.attention.advance(sequence.tokens.len());
         }
-        let last = x.narrow(0, tokens.len() - 1, 1)?.contiguous()?;
-        let last = self.normed(&last, &self.norm)?;
-        self.head.forward(&last)?.squeeze(0)?.to_vec1().map(Some)
+        self.score(room, sequences, &places);
+        Ok(&room.scores)
     }
 
-    fn normed(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-        ops::rms_norm(x, weight, self.shape.epsilon)
+    fn plan(&self, sequences: &[Sequence<'_>]) -> (Vec<Place>, Vec<Unit>) {
+        let shared = self.shape.heads / self.shape.kv_heads;
+        let (mut places, mut units, mut first) = (Vec::new(), Vec::new(), 0);
+        for (number, sequence) in sequences.iter().enumerate() {
+            let tokens = sequence.tokens.len();
+            places.push(Place {
+                first,
+                tokens,
+                seen: sequence.attention.len(),
+            });
+            first += tokens;
+            let queries = tokens * shared;
+            for head in 0..self.shape.kv_heads {
+                units.extend((0..queries).step_by(TILE).map(|from| Unit {
+                    sequence: number,
+                    head,
+                    from,
+                    to: (from + TILE).min(queries),
+                }));
+            }
+        }
+        (places, units)
     }
 
-    fn pass(&self, seen: usize, new: usize) -> Result<Pass> {
-        let angles =
-            || (seen..seen + new).flat_map(|at| self.turns.iter().map(move |t| at as f64 * t));
-        let size = (new, self.turns.len());
-        let mask = if new == 1 {
-            None
-        } else {
-            let all = seen + new;
-            let mask: Vec<f32> = (0..new)
-                .flat_map(|i| {
-                    (0..all).map(move |j| if j > seen + i { f32::NEG_INFINITY } else { 0.0 })
-                })
-                .collect();
-            Some(Tensor::from_vec(mask, (new, all), &Device::Cpu)?)
-        };
-        Ok(Pass {
-            cos: Tensor::from_vec(
-                angles().map(|a| a.cos() as f32).collect(),
-                size,
-                &Device::Cpu,
-            )?,
-            sin: Tensor::from_vec(
-                angles().map(|a| a.sin() as f32).collect(),
-                size,
-                &Device::Cpu,
-            )?,
-            mask,
-            new,
-        })
+    fn embed(&self, room: &mut Room, sequences: &[Sequence<'_>]) {
+        let width = self.shape.width;
+        let tokens: Vec<u32> = sequences.iter().flat_map(|p| p.tokens).copied().collect();
+        room.stream.resize(tokens.len() * width, 0.0);
+        self.pool
+            .chunks(&mut room.stream, TILE * width, &|tile, rows| {
+                for (token, row) in tokens[tile * TILE..]
+                    .iter()
+                    .zip(rows.chunks_exact_mut(width))
+                {
+                    self.embedding.open_row(self.kernels, *token as usize, row);
+                }
+            });
     }
 
-    fn rotate(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        match self.shape.rotation {
-            Rotation::Neighbours => rotary_emb::rope_i(x, &pass.cos, &pass.sin),
-            Rotation::Halves => rotary_emb::rope(x, &pass.cos, &pass.sin),
+    fn angles(&self, room: &mut Room, places: &[Place]) {
+        room.cos.clear();
+        room.sin.clear();
+        for place in places {
+            for position in place.seen..place.seen + place.tokens {
+                for turn in &self.turns {
+                    let (sin, cos) = (position as f64 * turn).sin_cos();
+                    room.cos.push(cos as f32);
+                    room.sin.push(sin as f32);
+                }
+            }
         }
     }
 
+    /// Adds to the stream what a layer's attention says.
     fn attend(
         &self,
-        block: &Block,
-        x: &Tensor,
-        pass: &Pass,
-        state: &mut LayerState,
-    ) -> Result<Tensor> {
+        room: &mut Room,
+        layer: &Layer,
+        number: usize,
+        sequences: &mut [Sequence<'_>],
+        places: &[Place],
+        units: &[Unit],
+    ) {
         let Shape {
             heads,
             kv_heads,
             head,
+            width,
             ..
         } = self.shape;
-        let new = pass.new;
-        let by_head = |y: Tensor, heads: usize| {
-            y.reshape((1, new, heads, head))?
-                .transpose(1, 2)?
-                .contiguous()
+        let (wide, narrow) = (heads * head, kv_heads * head);
+        let pitch = wide + 2 * narrow;
+        let tokens = room.stream.len() / width;
+        let inputs = [&layer.query, &layer.key, &layer.value];
+        self.norm(room, &layer.attention_norm, &inputs);
+        room.heads.resize(tokens * pitch, 0.0);
+        let input = Input {
+            rows: whole(&room.normed, width),
+            codes: &room.codes,
         };
-        let q = self.rotate(&by_head(block.query.forward(x)?, heads)?, pass)?;
-        let k = self.rotate(&by_head(block.key.forward(x)?, kv_heads)?, pass)?;
-        let v = by_head(block.value.forward(x)?, kv_heads)?;
-        let (keys, values) = state.append(&k.squeeze(0)?, &v.squeeze(0)?)?;
-        // The heads that share a key head stand next to each other, so they can be multiplied
-        // with it as if they were more tokens: nothing is repeated.
-        let shared = heads / kv_heads;
-        let q = (q.reshape((kv_heads, shared * new, head))? * (head as f64).powf(-0.5))?;
-        let mut weights = q.matmul(&keys.transpose(D::Minus2, D::Minus1)?)?;
-        if let Some(mask) = &pass.mask {
-            let all = mask.dim(1)?;
-            weights = weights
-                .reshape((heads, new, all))?
-                .broadcast_add(mask)?
-                .reshape((kv_heads, shared * new, all))?;
+        multiply(&self.pool, self.kernels, &inputs, input, &mut room.heads);
+        self.rotate(room, layer, wide + narrow, pitch);
+
+        for (sequence, place) in sequences.iter_mut().zip(places) {
+            let rows = &room.heads[place.first * pitch..][..place.tokens * pitch];
+            let states = sequence.attention.layer(number);
+            let append = |kv: usize, state: &mut super::attention::HeadState| {
+                let key = wide + kv * head;
+                state.append(
+                    self.kernels,
+                    rows,
+                    (pitch, head),
+                    (key, key + narrow),
+                    place.seen,
+                );
+            };
+            if place.tokens > TILE {
+                self.pool
+                    .chunks(states, 1, &|kv, states| append(kv, &mut states[0]));
+            } else {
+                for (kv, state) in states.iter_mut().enumerate() {
+                    append(kv, state);
+                }
+            }
         }
-        let y = ops::softmax_last_dim(&weights)?.matmul(&values)?;
-        let y = y
-            .reshape((heads, new, head))?
-            .transpose(0, 1)?
-            .contiguous()?;
-        block.output.forward(&y.reshape((new, heads * head))?)
+        room.attended.resize(tokens * wide, 0.0);
+        self.answer(
+            &room.heads,
+            &mut room.attended,
+            number,
+            sequences,
+            places,
+            units,
+        );
+        self.round(
+            &room.attended,
+            (wide, wide),
+            &[&layer.output],
+            &mut room.codes,
+        );
+        let input = Input {
+            rows: whole(&room.attended, wide),
+            codes: &room.codes,
+        };
+        room.added.resize(tokens * width, 0.0);
+        let added = &mut room.added;
+        multiply(&self.pool, self.kernels, &[&layer.output], input, added);
+        self.add(room);
+    }
+
+    /// Brings queries and keys to their positions.
+    fn rotate(&self, room: &mut Room, layer: &Layer, rotated: usize, pitch: usize) {
+        let (cos, sin, pairs) = (&room.cos, &room.sin, self.turns.len());
+        let kernels = self.kernels;
+        self.pool
+            .chunks(&mut room.heads, TILE * pitch, &|tile, rows| {
+                for (token, row) in (tile * TILE..).zip(rows.chunks_exact_mut(pitch)) {
+                    if !layer.bias.is_empty() {
+                        kernels.add(row, &layer.bias);
+                    }
+                    let angles = token * pairs..(token + 1) * pairs;
+                    let (cos, sin) = (&cos[angles.clone()], &sin[angles]);
+                    match self.shape.rotation {
+                        Rotation::Neighbours => {
+                            kernels.rotate_neighbours(&mut row[..rotated], cos, sin);
+                        }
+                        Rotation::Halves => kernels.rotate_halves(&mut row[..rotated], cos, sin),
+                    }
+                }
+            });
+    }
+
+    /// Lets each query look at the keys and values it may see.
+    #[allow(unsafe_code, reason = "units of the attention write different results")]
+    fn answer(
+        &self,
+        heads: &[f32],
+        attended: &mut [f32],
+        layer: usize,
+        sequences: &mut [Sequence<'_>],
+        places: &[Place],
+        units: &[Unit],
+    ) {
+        let size = self.shape.head;
+        let shared = self.shape.heads / self.shape.kv_heads;
+        let wide = self.shape.heads * size;
+        let pitch = wide + 2 * self.shape.kv_heads * size;
+        let states: Vec<_> = sequences
+            .iter_mut()
+            .map(|p| &*p.attention.layer(layer))
+            .collect();
+        let out = Attended(attended.as_mut_ptr());
+        let room = (heads.len() / pitch * wide, attended.len());
+        assert_eq!(room.0, room.1, "results of the attention");
+        self.pool.run(units.len(), &|number| {
+            let (unit, out) = (&units[number], &out);
+            let place = &places[unit.sequence];
+            let queries = (unit.from..unit.to).map(|query| {
+                let token = place.first + query / shared;
+                let at = (unit.head * shared + query % shared) * size;
+                Query {
+                    at: heads[token * pitch + at..][..size].as_ptr(),
+                    visible: place.seen + query / shared + 1,
+                    // SAFETY: tokens and heads lie within `attended`, whose length was checked.
+                    out: unsafe { out.0.add(token * wide + at) },
+                }
+            });
+            let mut tile: [Query; TILE] = std::array::from_fn(|_| Query::NONE);
+            for (slot, query) in tile.iter_mut().zip(queries) {
+                *slot = query;
+            }
+            let head = states[unit.sequence][unit.head].view(size);
+            let scale = (size as f32).sqrt().recip();
+            // SAFETY: each query of each token belongs to one unit, and each unit to one thread.
+            unsafe {
+                self.kernels
+                    .attend(head, scale, &tile[..unit.to - unit.from]);
+            }
+        });
+    }
+
+    /// Adds to the stream what a layer's feed-forward network says.
+    fn feed(&self, room: &mut Room, layer: &Layer) {
+        let (width, hidden) = (self.shape.width, self.shape.hidden);
+        let tokens = room.stream.len() / width;
+        let inputs = [&layer.gate, &layer.up];
+        self.norm(room, &layer.feed_norm, &inputs);
+        room.hidden.resize(tokens * 2 * hidden, 0.0);
+        let input = Input {
+            rows: whole(&room.normed, width),
+            codes: &room.codes,
+        };
+        multiply(&self.pool, self.kernels, &inputs, input, &mut room.hidden);
+        let pitch = 2 * hidden;
+        self.pool
+            .chunks(&mut room.hidden, TILE * pitch, &|_, rows| {
+                for row in rows.chunks_exact_mut(pitch) {
+                    let (gate, up) = row.split_at_mut(hidden);
+                    self.kernels.gate(gate, up);
+                }
+            });
+        self.round(
+            &room.hidden,
+            (pitch, hidden),
+            &[&layer.down],
+            &mut room.codes,
+        );
+        let input = Input {
+            rows: Rows {
+                floats: &room.hidden,
+                pitch,
+                width: hidden,
+            },
+            codes: &room.codes,
+        };
+        room.added.resize(tokens * width, 0.0);
+        let added = &mut room.added;
+        multiply(&self.pool, self.kernels, &[&layer.down], input, added);
+        self.add(room);
+    }
+
+    fn add(&self, room: &mut Room) {
+        let size = TILE * self.shape.width;
+        let added = &room.added;
+        self.pool.chunks(&mut room.stream, size, &|tile, rows| {
+            self.kernels.add(rows, &added[tile * size..][..rows.len()]);
+        });
+    }
+
+    /// Norms the stream, and rounds it where one of `readers` wants codes.
+    fn norm(&self, room: &mut Room, weight: &[f32], readers: &[&Matrix]) {
+        let (width, epsilon) = (self.shape.width, self.shape.epsilon);
+        let stream = &room.stream;
+        room.normed.resize(stream.len(), 0.0);
+        let size = TILE * width;
+        self.pool.chunks(&mut room.normed, size, &|tile, rows| {
+            let stream = &stream[tile * size..];
+            for (row, x) in rows.chunks_exact_mut(width).zip(stream.chunks_exact(width)) {
+                self.kernels.normalise(x, weight, epsilon, row);
+            }
+        });
+        self.round(&room.normed, (width, width), readers, &mut room.codes);
+    }
+
+    /// Rounds rows of `width` floats, `pitch` apart, where one of `readers` wants codes.
+    fn round(
+        &self,
+        rows: &[f32],
+        (pitch, width): (usize, usize),
+        readers: &[&Matrix],
+        codes: &mut Activations,
+    ) {
+        if !readers.iter().any(|matrix| matrix.is_quantised()) {
+            return;
+        }
+        codes.resize(rows.len() / pitch, width, self.precision);
+        let (size, of_tile, blocks) = codes.tiles_mut();
+        self.pool
+            .chunks(blocks, size, &|tile, blocks: &mut [Block]| {
+                let rows = &rows[tile * of_tile * pitch..];
+                let tokens = (rows.len() / pitch).min(of_tile);
+                for (token, row) in rows.chunks_exact(pitch).take(tokens).enumerate() {
+                    self.kernels
+                        .quantise(&row[..width], (token, tokens), blocks);
+                }
+            });
+    }
+
+    fn score(&self, room: &mut Room, sequences: &[Sequence<'_>], places: &[Place]) {
+        let width = self.shape.width;
+        let mut last = Vec::new();
+        for (sequence, place) in sequences.iter().zip(places) {
+            let end = (place.first + place.tokens) * width;
+            let start = match sequence.scores {
+                Wanted::None => end,
+                Wanted::Last => end - width,
+                #[cfg(test)]
+                Wanted::All => place.first * width,
+            };
+            last.extend_from_slice(&room.stream[start..end]);
+        }
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        room.scores.resize(last.len() / width * head.rows(), 0.0);
+        if last.is_empty() {
+            return;
+        }
+        room.stream = last;
+        self.norm(room, &self.norm, &[head]);
+        let input = Input {
+            rows: whole(&room.normed, width),
+            codes: &room.codes,
+        };
+        multiply(&self.pool, self.kernels, &[head], input, &mut room.scores);
     }
 }
 
-fn vector(gguf: &mut Gguf, name: &str, length: usize) -> std::result::Result<Tensor, Fault> {
-    gguf.tensor(name, &[length])?
-        .dequantize(&Device::Cpu)
-        .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))
-}
+/// Where the attention's results go; threads write different ones.
+struct Attended(*mut f32);
 
-fn linear(
-    gguf: &mut Gguf,
-    name: &str,
-    rows: usize,
-    columns: usize,
-) -> std::result::Result<Linear, Fault> {
-    let weight = gguf.tensor(&format!("{name}.weight"), &[rows, columns])?;
-    let bias = format!("{name}.bias");
-    Ok(Linear {
-        weight: Spreading::of(gguf)
-            .matmul(&Arc::new(weight))
-            .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))?,
-        bias: match gguf.shape(&bias) {
-            Some(_) => Some(vector(gguf, &bias, rows)?),
-            None => None,
-        },
-    })
-}
+#[allow(unsafe_code, reason = "units of the attention write different results")]
+// SAFETY: `answer` gives each unit, and with it each result, to one thread.
+unsafe impl Sync for Attended {}
 
-/// The rotation of each pair; Llama 3.1 and later bring factors for their long context.
-fn turns(gguf: &mut Gguf, shape: &Shape, base: f64) -> std::result::Result<Vec<f64>, Fault> {
-    let pairs = shape.head / 2;
-    let factors = match gguf.shape("rope_freqs.weight") {
-        Some(_) => vector(gguf, "rope_freqs.weight", pairs)?
-            .to_vec1::<f32>()
-            .map_err(|e| Fault::Damaged(e.to_string()))?,
-        None => vec![1.0; pairs],
-    };
-    if factors.iter().any(|f| !f.is_finite() || *f <= 0.0) {
-        return Err(Fault::Damaged(
-            "its rotation factors are no positive numbers".into(),
-        ));
+fn whole(floats: &[f32], width: usize) -> Rows<'_> {
+    Rows {
+        floats,
+        pitch: width,
+        width,
     }
-    Ok(factors
-        .iter()
-        .enumerate()
-        .map(|(i, factor)| base.powf(-(i as f64) / pairs as f64) / f64::from(*factor))
-        .collect())
+}
+
+impl Layer {
+    fn load(
+        gguf: &mut Gguf,
+        shape: &Shape,
+        number: usize,
+        pool: &Pool,
+        load: &Loading,
+    ) -> Result<Self, Fault> {
+        let name = |rest: &str| format!("blk.{number}.{rest}");
+        let (wide, narrow) = (shape.heads * shape.head, shape.kv_heads * shape.head);
+        let (width, hidden) = (shape.width, shape.hidden);
+        let mut bias = Vec::new();
+        let heads = [
+            ("attn_q.bias", wide),
+            ("attn_k.bias", narrow),
+            ("attn_v.bias", narrow),
+        ];
+        if heads
+            .iter()
+            .any(|(rest, _)| gguf.shape(&name(rest)).is_some())
+        {
+            for (rest, rows) in heads {
+                match gguf.shape(&name(rest)) {
+                    Some(_) => bias.extend(gguf.floats(&name(rest), rows)?),
+                    None => bias.resize(bias.len() + rows, 0.0),
+                }
+            }
+        }
+        for rest in [
+            "attn_output.bias",
+            "ffn_gate.bias",
+            "ffn_up.bias",
+            "ffn_down.bias",
+        ] {
+            if gguf.shape(&name(rest)).is_some() {
+                return Err(Fault::Unsupported(format!("it has a {:?}", name(rest))));
+            }
+        }
+        let mut matrix = |rest: &str, rows, columns| load(gguf, &name(rest), [rows, columns], pool);
+        Ok(Self {
+            bias,
+            query: matrix("attn_q.weight", wide, width)?,
+            key: matrix("attn_k.weight", narrow, width)?,
+            value: matrix("attn_v.weight", narrow, width)?,
+            output: matrix("attn_output.weight", width, wide)?,
+            gate: matrix("ffn_gate.weight", hidden, width)?,
+            up: matrix("ffn_up.weight", hidden, width)?,
+            down: matrix("ffn_down.weight", width, hidden)?,
+            attention_norm: gguf.floats(&name("attn_norm.weight"), width)?,
+            feed_norm: gguf.floats(&name("ffn_norm.weight"), width)?,
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::fs::File;
-
-    use candle_core::quantized::gguf_file;
-    use candle_core::{Device, Tensor};
-    use candle_transformers::models::{quantized_llama, quantized_qwen2};
-
-    use super::Decoder;
-    use crate::generate::gguf::Gguf;
-    use crate::generate::tests::{QWEN05, SMOLLM2, model_file};
-
-    const PROMPT: [u32; 12] = [1, 9690, 198, 2, 28, 339, 4000, 12, 77, 901, 30, 5];
-
-    fn ours(file: &std::path::Path, cut: usize) -> Vec<f32> {
-        let mut gguf = Gguf::open(file).unwrap();
-        let vocabulary = gguf.shape("token_embd.weight").unwrap()[0];
-        let decoder = Decoder::load(&mut gguf, vocabulary).unwrap();
-        let mut attention = decoder.attention();
-        decoder.read(&PROMPT[..cut], &mut attention, false).unwrap();
-        decoder
-            .read(&PROMPT[cut..], &mut attention, true)
-            .unwrap()
-            .unwrap()
-    }
-
-    fn agree(a: &[f32], b: &[f32]) {
-        assert_eq!(a.len(), b.len());
-        let dot = |x: &[f32], y: &[f32]| -> f64 {
-            x.iter()
-                .zip(y)
-                .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                .sum()
-        };
-        let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
-        assert!(cosine > 0.999, "{cosine}");
-    }
-
-    /// Holds our logits, whichever way the prompt is cut, to those of `other` for the whole.
-    fn agrees_with(
-        file: &std::path::Path,
-        other: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>,
-    ) {
-        let input = Tensor::new(&PROMPT, &Device::Cpu)
-            .unwrap()
-            .unsqueeze(0)
-            .unwrap();
-        let expected: Vec<f32> = other(&input)
-            .unwrap()
-            .flatten_all()
-            .unwrap()
-            .to_vec1()
-            .unwrap();
-        for cut in [1, 5, 11] {
-            agree(&ours(file, cut), &expected);
-        }
-    }
-
-    #[test]
-    fn llama_agrees_with_another_implementation() {
-        let file = model_file(SMOLLM2).unwrap();
-        let mut reader = File::open(&file).unwrap();
-        let content = gguf_file::Content::read(&mut reader).unwrap();
-        let mut other =
-            quantized_llama::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
-        agrees_with(&file, |input| other.forward(input, 0));
-    }
-
-    #[test]
-    fn qwen2_agrees_with_another_implementation() {
-        let Some(file) = model_file(QWEN05) else {
-            return;
-        };
-        let mut reader = File::open(&file).unwrap();
-        let content = gguf_file::Content::read(&mut reader).unwrap();
-        let mut other =
-            quantized_qwen2::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
-        agrees_with(&file, |input| other.forward(input, 0));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QTensor, ggml_file};
+use candle_core::quantized::{GgmlDType, ggml_file};
 
 use super::GenerateError;
 
@@ -90,10 +90,10 @@ pub(super) struct Gguf {
 impl Gguf {
     /// Opens `path` and reads everything but the tensors' bytes.
     pub(super) fn open(path: &Path) -> Result<Self, GenerateError> {
-        Self::read(path).map_err(|fault| fault.at(path))
+        Self::parse(path).map_err(|fault| fault.at(path))
     }
 
-    fn read(path: &Path) -> Result<Self, Fault> {
+    fn parse(path: &Path) -> Result<Self, Fault> {
         let file = File::open(path)?;
         let attributes = file.metadata()?;
         if !attributes.is_file() {
@@ -229,17 +229,16 @@ impl Gguf {
         self.tensors.get(name).map(|entry| entry.shape.as_slice())
     }
 
-    /// Number of weights in tensors whose type `counts`.
-    pub(super) fn weights(&self, counts: impl Fn(GgmlDType) -> bool) -> usize {
+    /// Number of weights in all tensors.
+    pub(super) fn weights(&self) -> usize {
         let tensors = self.tensors.values();
         tensors
-            .filter(|entry| counts(entry.dtype))
             .map(|entry| entry.shape.iter().product::<usize>())
             .sum()
     }
 
-    /// Reads one tensor, which must have `shape`.
-    pub(super) fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<QTensor, Fault> {
+    /// The type of a tensor, which must have `shape`.
+    pub(super) fn expect(&self, name: &str, shape: &[usize]) -> Result<GgmlDType, Fault> {
         let Some(entry) = self.tensors.get(name) else {
             return Err(Fault::Damaged(format!("it has no tensor {name:?}")));
         };
@@ -249,16 +248,45 @@ impl Gguf {
                 entry.shape
             )));
         }
-        // candle reads the blocks as numbers of up to four bytes in place, so they must lie
-        // on such a boundary; a byte vector promises none.
-        let mut buffer = vec![0; entry.bytes + 8];
+        Ok(entry.dtype)
+    }
+
+    /// Hands the bytes of a tensor to `take` in pieces of `piece` bytes (the last may be shorter),
+    /// on a boundary of eight.
+    pub(super) fn read(
+        &mut self,
+        name: &str,
+        piece: usize,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Some(entry) = self.tensors.get(name) else {
+            return Err(Fault::Damaged(format!("it has no tensor {name:?}")));
+        };
+        let piece = piece.clamp(1, entry.bytes.max(1));
+        let mut buffer = vec![0; piece + 8];
         let shift = buffer.as_ptr().align_offset(8).min(8);
-        let bytes = &mut buffer[shift..shift + entry.bytes];
         self.file.seek(SeekFrom::Start(entry.start))?;
-        self.file.read_exact(bytes)?;
-        let (dtype, bytes) = super::blocks::faster(entry.dtype, bytes);
-        ggml_file::qtensor_from_ggml(dtype, &bytes, entry.shape.clone(), &Device::Cpu)
-            .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))
+        let mut left = entry.bytes;
+        while left > 0 {
+            let bytes = &mut buffer[shift..shift + piece.min(left)];
+            self.file.read_exact(bytes)?;
+            left -= bytes.len();
+            take(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of a vector, which must have `length`.
+    pub(super) fn floats(&mut self, name: &str, length: usize) -> Result<Vec<f32>, Fault> {
+        let dtype = self.expect(name, &[length])?;
+        let mut floats = Vec::new();
+        self.read(name, usize::MAX, &mut |bytes| {
+            floats = ggml_file::qtensor_from_ggml(dtype, bytes, vec![length], &Device::Cpu)
+                .and_then(|tensor| tensor.dequantize(&Device::Cpu)?.to_vec1())
+                .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))?;
+            Ok(())
+        })?;
+        Ok(floats)
     }
 }
 
@@ -434,7 +462,7 @@ impl Header {
     }
 }
 
-/// The types of ggml that candle computes with.
+/// The types of ggml that weights may have.
 fn dtype(kind: u32) -> Option<GgmlDType> {
     Some(match kind {
         0 => GgmlDType::F32,

@@ -1,20 +1,18 @@
 //! A language model from a GGUF file, computed in this process.
 //!
-//! The work is done on the caller's thread and candle's pool. One conversation is computed at
+//! The work is done on the caller's thread and the model's pool. One conversation is computed at
 //! a time; other callers wait, and their cancel tokens and deadlines count while they do.
 //!
 //! # Invariant
 //! An answer depends on the messages and the options alone, to the last bit, never on what
-//! the model was asked before. Prompts are read in chunks whose borders are the same whether
-//! their state is computed or taken from an earlier call, since a sum of floats depends on
-//! how it is split.
+//! the model was asked before; the decoder's own invariant carries it.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use super::attention::{Attention, Snapshot};
-use super::decoder::Decoder;
+use super::decoder::{Decoder, Room, Sequence, Wanted};
 use super::gguf::{Fault, Gguf};
 use super::sampler::Sampler;
 use super::slot::Slot;
@@ -22,11 +20,11 @@ use super::stream::{Flow, TextStream};
 use super::template::{ChatTemplate, Part};
 use super::tokenizer::{ModelTokenizer, Stretch};
 use super::{GenerateError, GenerateOptions, Generation, Generator, Message, StopReason};
-use crate::Control;
+use crate::{Control, Interrupted};
 
-/// Tokens of a prompt that are read at once: enough to keep the cores busy, few enough to
-/// notice a cancel within about a second.
-const CHUNK: usize = 64;
+/// Tokens of a prompt that are read at once: enough that opening the weights costs little, few
+/// enough that what is between two layers stays in a cache. Interruptions are noticed within.
+const CHUNK: usize = 256;
 
 /// Beginnings of prompts that are kept. An engine asks in two or three ways (answers,
 /// follow-ups).
@@ -87,6 +85,7 @@ pub struct LocalModel {
 /// What changes while the model works.
 struct Memory {
     attention: Attention,
+    room: Room,
     /// Most recently used last.
     prefixes: Vec<Prefix>,
 }
@@ -170,6 +169,7 @@ impl LocalModel {
             template,
             memory: Slot::new(Memory {
                 attention: decoder.attention(),
+                room: Room::default(),
                 prefixes: Vec::new(),
             }),
             decoder,
@@ -259,79 +259,73 @@ impl LocalModel {
     }
 
     /// Reads the prompt, and gives the scores of the token after it.
-    fn read_prompt(
+    fn read_prompt<'m>(
         &self,
-        memory: &mut Memory,
+        memory: &'m mut Memory,
         prompt: &Prompt,
         control: &Control,
-    ) -> Result<Vec<f32>, GenerateError> {
+    ) -> Result<&'m [f32], GenerateError> {
         let (fixed, rest) = prompt.tokens.split_at(prompt.fixed);
-        memory.recall(fixed)?;
+        memory.recall(fixed);
         let seen = memory.attention.len();
         for chunk in fixed[seen..].chunks(CHUNK) {
-            control.check()?;
-            self.decoder
-                .read(chunk, &mut memory.attention, false)
-                .map_err(failed)?;
+            self.read(memory, chunk, Wanted::None, control)?;
         }
         if seen < fixed.len() {
-            memory.keep(fixed)?;
+            memory.keep(fixed);
         }
-        let mut scores = None;
-        let last = rest.len().div_ceil(CHUNK) - 1;
-        for (number, chunk) in rest.chunks(CHUNK).enumerate() {
-            control.check()?;
-            scores = self
-                .decoder
-                .read(chunk, &mut memory.attention, number == last)
-                .map_err(failed)?;
+        let (all, last) = rest.split_at((rest.len() - 1) / CHUNK * CHUNK);
+        for chunk in all.chunks(CHUNK) {
+            self.read(memory, chunk, Wanted::None, control)?;
         }
-        scores.ok_or_else(|| GenerateError::Model("it gave no scores".into()))
+        Ok(self.read(memory, last, Wanted::Last, control)?)
+    }
+
+    fn read<'m>(
+        &self,
+        memory: &'m mut Memory,
+        tokens: &[u32],
+        scores: Wanted,
+        control: &Control,
+    ) -> Result<&'m [f32], Interrupted> {
+        let sequence = Sequence {
+            tokens,
+            attention: &mut memory.attention,
+            scores,
+        };
+        self.decoder
+            .read(&mut memory.room, &mut [sequence], control)
     }
 }
 
 impl Memory {
-    /// Puts the attention where it was after as much of `fixed` as is kept, in whole chunks.
-    fn recall(&mut self, fixed: &[u32]) -> Result<(), GenerateError> {
+    /// Puts the attention where it was after as much of `fixed` as is kept.
+    fn recall(&mut self, fixed: &[u32]) {
         let common = |prefix: &Prefix| {
             let pairs = prefix.tokens.iter().zip(fixed);
-            let same = pairs.take_while(|(a, b)| a == b).count();
-            if same == fixed.len() && same == prefix.tokens.len() {
-                same
-            } else {
-                same / CHUNK * CHUNK
-            }
+            pairs.take_while(|(a, b)| a == b).count()
         };
         let best = (0..self.prefixes.len())
             .map(|at| (common(&self.prefixes[at]), at))
             .max();
-        self.attention.reset();
+        self.attention.cut(0);
         if let Some((tokens, at)) = best.filter(|(tokens, _)| *tokens > 0) {
             let prefix = self.prefixes.remove(at);
-            self.attention
-                .restore(&prefix.snapshot, tokens)
-                .map_err(failed)?;
+            self.attention.restore(&prefix.snapshot, tokens);
             self.prefixes.push(prefix);
         }
-        Ok(())
     }
 
     /// Remembers the attention as it is after `fixed`.
-    fn keep(&mut self, fixed: &[u32]) -> Result<(), GenerateError> {
+    fn keep(&mut self, fixed: &[u32]) {
         if self.prefixes.len() == PREFIXES {
             self.prefixes.remove(0);
         }
         self.prefixes.push(Prefix {
             tokens: fixed.to_vec(),
-            snapshot: self.attention.snapshot().map_err(failed)?,
+            snapshot: self.attention.snapshot(),
         });
-        Ok(())
     }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn failed(error: candle_core::Error) -> GenerateError {
-    GenerateError::Model(error.to_string())
 }
 
 impl Generator for LocalModel {
@@ -374,7 +368,7 @@ impl Generator for LocalModel {
         let mut stream = TextStream::new(&options.stop, sink);
         loop {
             let token = sampler
-                .choose(&scores)
+                .choose(scores)
                 .ok_or_else(|| GenerateError::Model("its scores are no numbers".into()))?;
             if generation.completion_tokens == 0 {
                 generation.first_token_ms = started.elapsed().as_millis() as u64;
@@ -394,11 +388,7 @@ impl Generator for LocalModel {
                 break;
             }
             control.check()?;
-            scores = self
-                .decoder
-                .read(&[token], &mut memory.attention, true)
-                .map_err(failed)?
-                .ok_or_else(|| GenerateError::Model("it gave no scores".into()))?;
+            scores = self.read(&mut memory, &[token], Wanted::Last, control)?;
         }
         let (text, flow) = stream.finish();
         generation.text = text;
@@ -412,7 +402,7 @@ impl Generator for LocalModel {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{CHUNK, LocalModel};
+    use super::LocalModel;
     use crate::Control;
     use crate::generate::tests::{SMOLLM2, model_file};
     use crate::generate::{Message, Role};
@@ -434,11 +424,14 @@ mod tests {
             prompt(&rules, "Is ice cold?"),
         );
         assert_eq!(one.tokens[..one.fixed], two.tokens[..two.fixed]);
-        assert!(one.fixed > CHUNK && one.fixed < one.tokens.len());
+        assert!(one.fixed > 50 && one.fixed < one.tokens.len());
 
         let mut memory = model.memory.take(&control).unwrap();
-        let fresh = model.read_prompt(&mut memory, &one, &control).unwrap();
-        memory.recall(&two.tokens[..two.fixed]).unwrap();
+        let fresh = model
+            .read_prompt(&mut memory, &one, &control)
+            .unwrap()
+            .to_vec();
+        memory.recall(&two.tokens[..two.fixed]);
         assert_eq!(memory.attention.len(), two.fixed);
         assert_eq!(
             model.read_prompt(&mut memory, &one, &control).unwrap(),
@@ -449,13 +442,12 @@ mod tests {
             (1, one.tokens.len())
         );
 
-        // Of a beginning that is the same for a while, the whole chunks.
+        // Of a beginning that is the same for a while, as much as is the same.
         let other = prompt(&format!("{rules}Or in two."), "Is water wet?");
-        memory.recall(&other.tokens[..other.fixed]).unwrap();
-        let kept = memory.attention.len();
-        assert!(kept >= CHUNK && kept.is_multiple_of(CHUNK) && kept < one.fixed);
-        let strange = prompt("Something else.", "Is water wet?");
-        memory.recall(&strange.tokens[..strange.fixed]).unwrap();
-        assert_eq!(memory.attention.len(), 0);
+        memory.recall(&other.tokens[..other.fixed]);
+        let pairs = one.tokens.iter().zip(&other.tokens);
+        let same = pairs.take_while(|(a, b)| a == b).count();
+        assert!(same > 50 && same < one.fixed);
+        assert_eq!(memory.attention.len(), same);
     }
 }

@@ -4,15 +4,18 @@
 //! collections, sources or citations; `answer` does.
 
 mod attention;
-mod blocks;
 mod decoder;
 mod error;
 mod gguf;
+mod kernels;
 mod local;
+mod matrix;
+mod pool;
 #[cfg(feature = "remote")]
 mod remote;
 mod sampler;
 mod scripted;
+mod shape;
 mod slot;
 mod stream;
 mod template;

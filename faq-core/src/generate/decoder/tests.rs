@@ -1,0 +1,175 @@
+//! The decoder against candle-transformers, and against itself without rounding.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests, of which some measure"
+)]
+use std::fs::File;
+
+use candle_core::quantized::gguf_file;
+use candle_core::{Device, Tensor};
+use candle_transformers::models::{quantized_llama, quantized_qwen2};
+
+use super::super::kernels::{Layout, Precision};
+use super::super::matrix::Matrix;
+use super::{Decoder, Room, Sequence, Wanted};
+use crate::Control;
+use crate::generate::LocalModel;
+use crate::generate::gguf::Gguf;
+use crate::generate::tests::{QWEN05, SMOLLM2, model_file};
+
+const PROMPT: [u32; 12] = [1, 9690, 198, 2, 28, 339, 4000, 12, 77, 901, 30, 5];
+
+fn ours(file: &std::path::Path, cut: usize) -> Vec<f32> {
+    let mut gguf = Gguf::open(file).unwrap();
+    let vocabulary = gguf.shape("token_embd.weight").unwrap()[0];
+    let decoder = Decoder::load(&mut gguf, vocabulary).unwrap();
+    let (mut attention, mut room) = (decoder.attention(), Room::default());
+    let mut scores = Vec::new();
+    for (tokens, wanted) in [
+        (&PROMPT[..cut], Wanted::None),
+        (&PROMPT[cut..], Wanted::Last),
+    ] {
+        let sequence = Sequence {
+            tokens,
+            attention: &mut attention,
+            scores: wanted,
+        };
+        let given = decoder.read(&mut room, &mut [sequence], &Control::new());
+        scores = given.unwrap().to_vec();
+    }
+    scores
+}
+
+fn agree(a: &[f32], b: &[f32]) {
+    assert_eq!(a.len(), b.len());
+    let dot = |x: &[f32], y: &[f32]| -> f64 {
+        x.iter()
+            .zip(y)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
+    };
+    let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+    assert!(cosine > 0.999, "{cosine}");
+}
+
+/// Holds our logits, whichever way the prompt is cut, to those of `other` for the whole.
+fn agrees_with(file: &std::path::Path, other: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>) {
+    let input = Tensor::new(&PROMPT, &Device::Cpu)
+        .unwrap()
+        .unsqueeze(0)
+        .unwrap();
+    let expected: Vec<f32> = other(&input)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap();
+    for cut in [1, 5, 11] {
+        agree(&ours(file, cut), &expected);
+    }
+}
+
+#[test]
+fn llama_agrees_with_another_implementation() {
+    let file = model_file(SMOLLM2).unwrap();
+    let mut reader = File::open(&file).unwrap();
+    let content = gguf_file::Content::read(&mut reader).unwrap();
+    let mut other =
+        quantized_llama::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    agrees_with(&file, |input| other.forward(input, 0));
+}
+
+#[test]
+fn qwen2_agrees_with_another_implementation() {
+    let Some(file) = model_file(QWEN05) else {
+        return;
+    };
+    let mut reader = File::open(&file).unwrap();
+    let content = gguf_file::Content::read(&mut reader).unwrap();
+    let mut other =
+        quantized_qwen2::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    agrees_with(&file, |input| other.forward(input, 0));
+}
+
+/// Sum of the negative logarithms of what each token of `text` after the first of its window was
+/// likely to be, and how many there are.
+fn surprise(decoder: &Decoder, tokens: &[u32], window: usize) -> (f64, usize) {
+    let (mut room, mut sum, mut count) = (Room::default(), 0.0, 0);
+    for tokens in tokens.chunks(window) {
+        let mut attention = decoder.attention();
+        let sequence = Sequence {
+            tokens,
+            attention: &mut attention,
+            scores: Wanted::All,
+        };
+        let scores = decoder.read(&mut room, &mut [sequence], &Control::new());
+        let scores = scores.unwrap();
+        let rows = scores.chunks_exact(scores.len() / tokens.len());
+        for (scores, next) in rows.zip(&tokens[1..]) {
+            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let total: f64 = scores.iter().map(|s| f64::from(s - most).exp()).sum();
+            sum += total.ln() - f64::from(scores[*next as usize] - most);
+            count += 1;
+        }
+    }
+    (sum, count)
+}
+
+/// Perplexity with activations of eight bits beside that with weights and activations as floats.
+/// With `FAQ_PERPLEXITY_TOKENS=20000`, over so many tokens instead of a few.
+fn loses_little(name: &str) {
+    let Some(file) = model_file(name) else {
+        return;
+    };
+    let wanted = std::env::var("FAQ_PERPLEXITY_TOKENS");
+    let wanted = wanted.map_or(512, |tokens| tokens.parse().unwrap());
+    let mut text = include_str!("../../../../docs/storage.md").to_owned();
+    let data = std::env::var("FAQ_TEST_DATA")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
+    let demo = std::path::Path::new(&data).join("parse/demo/curl-txt");
+    for entry in std::fs::read_dir(demo).into_iter().flatten() {
+        text += &std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+    }
+    let mut tokens = LocalModel::open(&file).unwrap().tokens(&text).unwrap();
+    tokens.truncate(wanted);
+    let mut gguf = Gguf::open(&file).unwrap();
+    let vocabulary = gguf.shape("token_embd.weight").unwrap()[0];
+    let perplexity = |decoder: Decoder| {
+        let (sum, count) = surprise(&decoder, &tokens, 256);
+        (sum / count as f64).exp()
+    };
+    let mut rounded = |precision| {
+        let mut decoder = Decoder::load(&mut gguf, vocabulary).unwrap();
+        decoder.precision = precision;
+        perplexity(decoder)
+    };
+    let eight = rounded(Precision::Eight);
+    let sixteen = rounded(Precision::Sixteen);
+    let floats = Decoder::load_by(&mut gguf, vocabulary, &|gguf, name, shape, pool| {
+        Matrix::load_as(gguf, name, shape, Layout::F32, pool)
+    });
+    let floats = perplexity(floats.unwrap());
+    println!(
+        "{name}, {} tokens: perplexity {eight:.4} with activations of eight bits, {sixteen:.4} of \
+         sixteen, {floats:.4} with floats",
+        tokens.len()
+    );
+    assert!((eight / floats - 1.0).abs() < 0.02, "{eight} and {floats}");
+    assert!(
+        (sixteen / floats - 1.0).abs() < 0.001,
+        "{sixteen} and {floats}"
+    );
+}
+
+#[test]
+fn rounding_activations_costs_smollm2_little() {
+    loses_little(SMOLLM2);
+}
+
+/// Takes four bytes of memory a weight; run with `-- --ignored --nocapture`.
+#[test]
+#[ignore = "two gigabytes of memory"]
+fn rounding_activations_costs_qwen_little() {
+    loses_little(QWEN05);
+}
