@@ -6,7 +6,8 @@
 
 Both read the same token ids, in turn (A B A B), with as many threads; a figure is the median
 of the rounds. Processor time stands beside the clock's, since what else the machine does falls on
-the clock. llama.cpp is asked twice: as it computes on the file's own blocks, and with its weights
+the clock; on a busy machine compare it with `--threads 1`, since threads that wait for each other
+spend it too. llama.cpp is asked twice: as it computes on the file's own blocks, and with its weights
 repacked at load (`use_extra_bufts`). Of llama.cpp only `llama_decode` is timed, without choosing
 tokens; of faq-core the whole call.
 """
@@ -110,7 +111,8 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("--prompt", type=int, default=1000, help="tokens to read, about")
+    parser.add_argument("--count", type=int, default=64, help="tokens to write")
     args = parser.parse_args()
 
     @llama_cpp.llama_log_callback
@@ -125,8 +127,8 @@ def main():
         "llama.cpp repacked": LlamaCpp(args.model, args.threads, True),
     }
     question = "Write a long story about a handbook. "
-    text = SENTENCE * (1000 // len(ours.ask("tokens " + SENTENCE)) + 45) + question
-    while len(tokens := ours.ask("tokens " + text)) > 1010:
+    text = SENTENCE * (args.prompt // 12) + question
+    while len(tokens := ours.ask("tokens " + text)) > args.prompt + 10:
         text = text.removeprefix(SENTENCE)
     asked = ours.ask("tokens " + question)
     for name, way in ways.items():

@@ -1,7 +1,8 @@
 //! A language model from a GGUF file, computed in this process.
 //!
-//! The work is done on the caller's thread and the model's pool. One conversation is computed at
-//! a time; other callers wait, and their cancel tokens and deadlines count while they do.
+//! The work is done on the callers' threads and the model's pool. Some conversations are computed
+//! together ([`super::batch`]); further callers wait, and their cancel tokens and deadlines count
+//! while they do.
 //!
 //! # Invariant
 //! An answer depends on the messages and the options alone, to the last bit, never on what
@@ -9,13 +10,15 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use super::attention::{Attention, Snapshot};
-use super::decoder::{Decoder, Room, Sequence, Wanted};
+use super::batch::{Batch, Failure, Member, Step};
+use super::decoder::{Decoder, Wanted};
 use super::gguf::{Fault, Gguf};
 use super::sampler::Sampler;
-use super::slot::Slot;
+use super::slot::{Slot, Taken};
 use super::stream::{Flow, TextStream};
 use super::template::{ChatTemplate, Part};
 use super::tokenizer::{ModelTokenizer, Stretch};
@@ -38,6 +41,8 @@ pub struct LocalOptions {
     pub context_tokens: usize,
     /// Name to show with answers instead of the one in the file.
     pub name: Option<String>,
+    /// Most conversations that are computed at a time; each has a context of its own. Default 4.
+    pub conversations: usize,
 }
 
 impl Default for LocalOptions {
@@ -45,6 +50,7 @@ impl Default for LocalOptions {
         Self {
             context_tokens: 8192,
             name: None,
+            conversations: 4,
         }
     }
 }
@@ -79,15 +85,22 @@ pub struct LocalModel {
     tokenizer: ModelTokenizer,
     template: ChatTemplate,
     decoder: Decoder,
-    memory: Slot<Memory>,
+    batch: Batch,
+    /// What the conversations of the past left behind: room to remember in.
+    seats: Slot<Option<Attention>>,
+    prefixes: Mutex<Prefixes>,
 }
 
-/// What changes while the model works.
-struct Memory {
-    attention: Attention,
-    room: Room,
-    /// Most recently used last.
-    prefixes: Vec<Prefix>,
+/// Beginnings of prompts, most recently used last.
+#[derive(Default)]
+struct Prefixes(Vec<Prefix>);
+
+/// A conversation while the model computes it.
+struct Conversation<'a> {
+    model: &'a LocalModel,
+    member: Member<'a>,
+    seat: Taken<'a, Option<Attention>>,
+    control: &'a Control,
 }
 
 /// The beginning of prompts, read once.
@@ -167,11 +180,9 @@ impl LocalModel {
             context: decoder.context().min(options.context_tokens),
             tokenizer,
             template,
-            memory: Slot::new(Memory {
-                attention: decoder.attention(),
-                room: Room::default(),
-                prefixes: Vec::new(),
-            }),
+            batch: Batch::new(),
+            seats: Slot::new((0..options.conversations.max(1)).map(|_| None).collect()),
+            prefixes: Mutex::default(),
             decoder,
         })
     }
@@ -258,73 +269,94 @@ impl LocalModel {
         Ok(Prompt { tokens, fixed })
     }
 
-    /// Reads the prompt, and gives the scores of the token after it.
-    fn read_prompt<'m>(
-        &self,
-        memory: &'m mut Memory,
-        prompt: &Prompt,
-        control: &Control,
-    ) -> Result<&'m [f32], GenerateError> {
-        let (fixed, rest) = prompt.tokens.split_at(prompt.fixed);
-        memory.recall(fixed);
-        let seen = memory.attention.len();
-        for chunk in fixed[seen..].chunks(CHUNK) {
-            self.read(memory, chunk, Wanted::None, control)?;
-        }
-        if seen < fixed.len() {
-            memory.keep(fixed);
-        }
-        let (all, last) = rest.split_at((rest.len() - 1) / CHUNK * CHUNK);
-        for chunk in all.chunks(CHUNK) {
-            self.read(memory, chunk, Wanted::None, control)?;
-        }
-        Ok(self.read(memory, last, Wanted::Last, control)?)
+    fn converse<'a>(&'a self, control: &'a Control) -> Result<Conversation<'a>, Interrupted> {
+        Ok(Conversation {
+            model: self,
+            seat: self.seats.take(control)?,
+            member: self.batch.join(),
+            control,
+        })
     }
 
-    fn read<'m>(
-        &self,
-        memory: &'m mut Memory,
-        tokens: &[u32],
-        scores: Wanted,
-        control: &Control,
-    ) -> Result<&'m [f32], Interrupted> {
-        let sequence = Sequence {
-            tokens,
-            attention: &mut memory.attention,
-            scores,
-        };
-        self.decoder
-            .read(&mut memory.room, &mut [sequence], control)
+    /// Nothing that can panic runs under the lock, so a poisoned one holds a good value.
+    fn prefixes(&self) -> MutexGuard<'_, Prefixes> {
+        self.prefixes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Memory {
+impl Conversation<'_> {
+    /// Reads the prompt, and gives the scores of the token after it.
+    fn read_prompt(&mut self, prompt: &Prompt) -> Result<Vec<f32>, GenerateError> {
+        let (fixed, rest) = prompt.tokens.split_at(prompt.fixed);
+        let seen = {
+            let (model, attention) = (self.model, self.attention());
+            model.prefixes().recall(fixed, attention);
+            attention.len()
+        };
+        for chunk in fixed[seen..].chunks(CHUNK) {
+            self.read(chunk, Wanted::None)?;
+        }
+        if seen < fixed.len() {
+            let prefix = Prefix {
+                tokens: fixed.to_vec(),
+                snapshot: self.attention().snapshot(),
+            };
+            self.model.prefixes().keep(prefix);
+        }
+        let (all, last) = rest.split_at((rest.len() - 1) / CHUNK * CHUNK);
+        for chunk in all.chunks(CHUNK) {
+            self.read(chunk, Wanted::None)?;
+        }
+        self.read(last, Wanted::Last)
+    }
+
+    /// Reads tokens after those that were read.
+    fn read(&mut self, tokens: &[u32], scores: Wanted) -> Result<Vec<f32>, GenerateError> {
+        let model = self.model;
+        let attention = self.seat.take();
+        let step = Step {
+            tokens: tokens.to_vec(),
+            attention: attention.unwrap_or_else(|| model.decoder.attention()),
+            scores,
+        };
+        match self.member.take(&model.decoder, step, self.control) {
+            Ok((attention, scores)) => {
+                *self.seat = Some(attention);
+                Ok(scores)
+            }
+            Err(Failure::Interrupted(e)) => Err(e.into()),
+            Err(Failure::Lost) => Err(GenerateError::Model("its computation failed".into())),
+        }
+    }
+
+    fn attention(&mut self) -> &mut Attention {
+        let decoder = &self.model.decoder;
+        self.seat.get_or_insert_with(|| decoder.attention())
+    }
+}
+
+impl Prefixes {
     /// Puts the attention where it was after as much of `fixed` as is kept.
-    fn recall(&mut self, fixed: &[u32]) {
+    fn recall(&mut self, fixed: &[u32], attention: &mut Attention) {
         let common = |prefix: &Prefix| {
             let pairs = prefix.tokens.iter().zip(fixed);
             pairs.take_while(|(a, b)| a == b).count()
         };
-        let best = (0..self.prefixes.len())
-            .map(|at| (common(&self.prefixes[at]), at))
-            .max();
-        self.attention.cut(0);
+        let best = (0..self.0.len()).map(|at| (common(&self.0[at]), at)).max();
+        attention.cut(0);
         if let Some((tokens, at)) = best.filter(|(tokens, _)| *tokens > 0) {
-            let prefix = self.prefixes.remove(at);
-            self.attention.restore(&prefix.snapshot, tokens);
-            self.prefixes.push(prefix);
+            let prefix = self.0.remove(at);
+            attention.restore(&prefix.snapshot, tokens);
+            self.0.push(prefix);
         }
     }
 
-    /// Remembers the attention as it is after `fixed`.
-    fn keep(&mut self, fixed: &[u32]) {
-        if self.prefixes.len() == PREFIXES {
-            self.prefixes.remove(0);
+    fn keep(&mut self, prefix: Prefix) {
+        self.0.retain(|other| other.tokens != prefix.tokens);
+        if self.0.len() == PREFIXES {
+            self.0.remove(0);
         }
-        self.prefixes.push(Prefix {
-            tokens: fixed.to_vec(),
-            snapshot: self.attention.snapshot(),
-        });
+        self.0.push(prefix);
     }
 }
 
@@ -362,13 +394,13 @@ impl Generator for LocalModel {
         if most == 0 {
             return Ok(generation);
         }
-        let mut memory = self.memory.take(control)?;
-        let mut scores = self.read_prompt(&mut memory, &prompt, control)?;
+        let mut conversation = self.converse(control)?;
+        let mut scores = conversation.read_prompt(&prompt)?;
         let mut sampler = Sampler::new(options);
         let mut stream = TextStream::new(&options.stop, sink);
         loop {
             let token = sampler
-                .choose(scores)
+                .choose(&scores)
                 .ok_or_else(|| GenerateError::Model("its scores are no numbers".into()))?;
             if generation.completion_tokens == 0 {
                 generation.first_token_ms = started.elapsed().as_millis() as u64;
@@ -388,7 +420,7 @@ impl Generator for LocalModel {
                 break;
             }
             control.check()?;
-            scores = self.read(&mut memory, &[token], Wanted::Last, control)?;
+            scores = conversation.read(&[token], Wanted::Last)?;
         }
         let (text, flow) = stream.finish();
         generation.text = text;
@@ -426,28 +458,23 @@ mod tests {
         assert_eq!(one.tokens[..one.fixed], two.tokens[..two.fixed]);
         assert!(one.fixed > 50 && one.fixed < one.tokens.len());
 
-        let mut memory = model.memory.take(&control).unwrap();
-        let fresh = model
-            .read_prompt(&mut memory, &one, &control)
-            .unwrap()
-            .to_vec();
-        memory.recall(&two.tokens[..two.fixed]);
-        assert_eq!(memory.attention.len(), two.fixed);
-        assert_eq!(
-            model.read_prompt(&mut memory, &one, &control).unwrap(),
-            fresh
-        );
-        assert_eq!(
-            (memory.prefixes.len(), memory.attention.len()),
-            (1, one.tokens.len())
-        );
+        let mut conversation = model.converse(&control).unwrap();
+        let fresh = conversation.read_prompt(&one).unwrap();
+        let recall = |fixed: &[u32]| {
+            let mut attention = model.decoder.attention();
+            model.prefixes().recall(fixed, &mut attention);
+            attention.len()
+        };
+        assert_eq!(recall(&two.tokens[..two.fixed]), two.fixed);
+        assert_eq!(conversation.read_prompt(&one).unwrap(), fresh);
+        assert_eq!(conversation.attention().len(), one.tokens.len());
+        assert_eq!(model.prefixes().0.len(), 1);
 
         // Of a beginning that is the same for a while, as much as is the same.
         let other = prompt(&format!("{rules}Or in two."), "Is water wet?");
-        memory.recall(&other.tokens[..other.fixed]);
         let pairs = one.tokens.iter().zip(&other.tokens);
         let same = pairs.take_while(|(a, b)| a == b).count();
         assert!(same > 50 && same < one.fixed);
-        assert_eq!(memory.attention.len(), same);
+        assert_eq!(recall(&other.tokens[..other.fixed]), same);
     }
 }

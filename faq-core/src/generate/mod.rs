@@ -4,6 +4,7 @@
 //! collections, sources or citations; `answer` does.
 
 mod attention;
+mod batch;
 mod decoder;
 mod error;
 mod gguf;

@@ -137,7 +137,7 @@ impl Pool {
         let all = Cut::new(all, size);
         // SAFETY: each number comes once.
         self.run(all.pieces(), &|number| {
-            work(number, unsafe { all.piece(number) })
+            work(number, unsafe { all.piece(number) });
         });
     }
 }

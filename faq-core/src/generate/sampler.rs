@@ -7,6 +7,9 @@ use super::GenerateOptions;
 /// Below this the likeliest token is taken.
 const GREEDY: f64 = 1e-6;
 
+/// Scores of which the largest is found together.
+const STRETCH: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Sampler {
     temperature: f64,
@@ -26,9 +29,11 @@ impl Sampler {
     /// The next token; none where no score is a number. Of equal scores the lowest token wins.
     pub(super) fn choose(&mut self, scores: &[f32]) -> Option<u32> {
         let mut best: Option<(usize, f32)> = None;
-        for (token, &score) in scores.iter().enumerate() {
-            if !score.is_nan() && best.is_none_or(|(_, most)| score > most) {
-                best = Some((token, score));
+        for (number, scores) in scores.chunks(STRETCH).enumerate() {
+            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            if best.is_none_or(|(_, best)| most > best) {
+                let at = scores.iter().position(|score| *score == most);
+                best = at.map(|at| (number * STRETCH + at, most)).or(best);
             }
         }
         let (best, most) = best.filter(|(_, score)| score.is_finite())?;
@@ -98,6 +103,22 @@ mod tests {
         assert_eq!(greedy.choose(&[f32::NAN, f32::NAN]), None);
         assert_eq!(greedy.choose(&[f32::NEG_INFINITY]), None);
         assert_eq!(greedy.choose(&[]), None);
+    }
+
+    #[test]
+    fn the_likeliest_is_found_wherever_it_stands() {
+        let mut greedy = sampler(0.0, 1.0, 0);
+        for length in [1, 63, 64, 65, 200] {
+            for best in 0..length {
+                let mut scores = vec![-3.0; length];
+                scores[length / 2] = f32::NAN;
+                scores[best] = -2.0;
+                assert_eq!(greedy.choose(&scores), Some(best as u32));
+            }
+        }
+        let mut late = [f32::NAN; 130];
+        late[129] = -7.0;
+        assert_eq!(greedy.choose(&late), Some(129));
     }
 
     #[test]

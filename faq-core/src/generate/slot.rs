@@ -1,4 +1,4 @@
-//! A thing that one caller at a time uses, where the others' wait can be called off.
+//! Things of which each is used by one caller at a time, where the others' wait can be called off.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,33 +9,33 @@ use crate::{Control, Interrupted};
 /// How often a waiting caller looks at its cancel token and its deadline.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Holds a `T`, or nothing while a caller has it.
+/// Holds those that no caller has.
 #[derive(Debug)]
 pub(super) struct Slot<T> {
-    content: Mutex<Option<T>>,
+    content: Mutex<Vec<T>>,
     returned: Condvar,
 }
 
-/// The content of a slot, which goes back when this is dropped, by a panic as well.
+/// One of a slot's contents, which goes back when this is dropped, by a panic as well.
 pub(super) struct Taken<'a, T> {
     slot: &'a Slot<T>,
     content: Option<T>,
 }
 
 impl<T> Slot<T> {
-    pub(super) fn new(content: T) -> Self {
+    pub(super) fn new(content: Vec<T>) -> Self {
         Self {
-            content: Mutex::new(Some(content)),
+            content: Mutex::new(content),
             returned: Condvar::new(),
         }
     }
 
-    /// Waits for the content as long as `control` allows.
+    /// Waits for one of the contents as long as `control` allows.
     pub(super) fn take(&self, control: &Control) -> Result<Taken<'_, T>, Interrupted> {
         let mut content = self.lock();
         loop {
             control.check()?;
-            if let Some(content) = content.take() {
+            if let Some(content) = content.pop() {
                 return Ok(Taken {
                     slot: self,
                     content: Some(content),
@@ -50,7 +50,7 @@ impl<T> Slot<T> {
     }
 
     /// Nothing that can panic runs under the lock, so a poisoned one holds a good value.
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,7 +77,7 @@ impl<T> DerefMut for Taken<'_, T> {
 
 impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        *self.slot.lock() = self.content.take();
+        self.slot.lock().extend(self.content.take());
         self.slot.returned.notify_one();
     }
 }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn callers_take_turns() {
-        let slot = Slot::new(0);
+        let slot = Slot::new(vec![0]);
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
@@ -106,8 +106,20 @@ mod tests {
     }
 
     #[test]
+    fn each_content_has_one_user() {
+        let slot = Slot::new(vec![1, 2]);
+        let control = Control::new();
+        let (one, two) = (slot.take(&control).unwrap(), slot.take(&control).unwrap());
+        assert_eq!(*one + *two, 3);
+        let hurried = Control::new().with_timeout(Duration::from_millis(1));
+        assert!(slot.take(&hurried).is_err());
+        drop(one);
+        assert!(slot.take(&control).is_ok());
+    }
+
+    #[test]
     fn a_wait_can_be_called_off() {
-        let slot = Slot::new(());
+        let slot = Slot::new(vec![()]);
         let held = slot.take(&Control::new()).unwrap();
         let hurried = Control::new().with_timeout(Duration::from_millis(1));
         assert_eq!(slot.take(&hurried).err(), Some(Interrupted::Deadline));
@@ -120,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_panic_gives_the_content_back() {
-        let slot = Slot::new(5);
+        let slot = Slot::new(vec![5]);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _held = slot.take(&Control::new()).unwrap();
             panic!("on purpose");

@@ -93,12 +93,14 @@ impl Layout {
     pub(in crate::generate) fn pack(self, rows: &[u8], columns: usize, panel: &mut [u8]) {
         let width = self.block_bytes();
         for (lane, row) in rows.chunks_exact(self.row_bytes(columns)).enumerate() {
-            let blocks = panel.chunks_exact_mut(width * LANES);
-            for (block, packed) in row.chunks_exact(width).zip(blocks) {
-                if self.is_float() {
-                    packed[lane * width..][..width].copy_from_slice(block);
-                } else {
-                    self.pack_block(block, lane, packed);
+            match self {
+                Self::F32 => interleave::<4>(row, lane, panel),
+                Self::F16 | Self::BF16 => interleave::<2>(row, lane, panel),
+                _ => {
+                    let blocks = panel.chunks_exact_mut(width * LANES);
+                    for (block, packed) in row.chunks_exact(width).zip(blocks) {
+                        self.pack_block(block, lane, packed);
+                    }
                 }
             }
         }
@@ -178,29 +180,42 @@ impl Layout {
     }
 }
 
+/// Puts the floats of a row, of so many bytes each, into a lane.
+fn interleave<const BYTES: usize>(row: &[u8], lane: usize, panel: &mut [u8]) {
+    let columns = panel.chunks_exact_mut(BYTES * LANES);
+    for (float, column) in row.chunks_exact(BYTES).zip(columns) {
+        column[lane * BYTES..][..BYTES].copy_from_slice(float);
+    }
+}
+
 /// Puts the codes of a group into a lane: further bits first, then nibbles (see
 /// [`super::formats`]).
 fn pack_codes(codes: &[u8; GROUP], bits: usize, lane: usize, group: &mut [u8]) {
+    // Four columns at a time: no bit of a byte reaches its neighbour.
+    let mut words = [0; GROUP / 4];
+    for (word, four) in words.iter_mut().zip(codes.chunks_exact(4)) {
+        *word = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+    }
+    let mut put = |vector: usize, word: u32| {
+        group[(vector * LANES + lane) * 4..][..4].copy_from_slice(&word.to_le_bytes());
+    };
     if bits == 8 {
-        for (j, four) in codes.chunks_exact(4).enumerate() {
-            group[(j * LANES + lane) * 4..][..4].copy_from_slice(four);
+        for (j, word) in words.into_iter().enumerate() {
+            put(j, word);
         }
         return;
     }
     let vectors = bits - 4;
-    let (high, low) = group.split_at_mut(vectors * 4 * LANES);
-    for j in 0..4 {
-        for c in 0..4 {
-            low[(j * LANES + lane) * 4 + c] =
-                (codes[4 * j + c] & 15) | (codes[16 + 4 * j + c] << 4);
-        }
-    }
     for vector in 0..vectors {
         let of_vector = 8 / vectors;
-        for c in 0..4 {
-            high[(vector * LANES + lane) * 4 + c] = (0..of_vector).fold(0, |byte, j| {
-                byte | ((codes[4 * (vector * of_vector + j) + c] >> 4) << (j * vectors))
-            });
-        }
+        let words = &words[vector * of_vector..][..of_vector];
+        let high = words.iter().enumerate().fold(0, |high, (j, word)| {
+            high | (((word >> 4) & 0x0303_0303) << (j * vectors))
+        });
+        put(vector, high);
+    }
+    for j in 0..4 {
+        let low = (words[j] & 0x0F0F_0F0F) | ((words[j + 4] & 0x0F0F_0F0F) << 4);
+        put(vectors + j, low);
     }
 }

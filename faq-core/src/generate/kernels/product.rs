@@ -265,6 +265,10 @@ impl Column for Brain {
 /// # Safety
 /// All those weights and activations are readable, and the processor has the instructions of `S`.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "two sums and the activations go by the same number"
+)]
 pub(super) unsafe fn columns<S: Simd, C: Column, const T: usize>(
     weights: *const u8,
     stride: usize,

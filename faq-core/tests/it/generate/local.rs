@@ -2,10 +2,14 @@
 //! to call.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use faq_core::generate::{GenerateOptions, Generator, LocalModel, LocalOptions, Message, Role};
+use faq_core::Control;
+use faq_core::generate::{
+    GenerateError, GenerateOptions, Generator, LocalModel, LocalOptions, Message, Role,
+};
 
 use super::tiny_gguf::Tiny;
 use super::{QWEN05, QWEN15, SMOLLM2, at_most, conformance, optional, run, smollm2, user};
@@ -174,6 +178,63 @@ fn what_is_kept_changes_no_answer() {
     }
 }
 
+/// To the letter: what is computed beside a conversation does not reach it.
+#[test]
+fn company_changes_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tiny.gguf");
+    fs::write(&file, Tiny::default().bytes()).unwrap();
+    let model = LocalModel::open(&file).unwrap();
+    let questions: Vec<String> = (0..12)
+        .map(|number| format!("{number}: {}", "why? ".repeat(number * number)))
+        .collect();
+    let options = GenerateOptions {
+        fixed_messages: 1,
+        ..at_most(20)
+    };
+    let ask = |question: &String| {
+        let messages = [Message::new(Role::System, "Be kind."), user(question)];
+        run(&model, &messages, &options).unwrap().text
+    };
+    let alone: Vec<String> = questions.iter().map(ask).collect();
+    assert!(alone.iter().any(|text| *text != alone[0]));
+    std::thread::scope(|scope| {
+        for (question, alone) in questions.iter().zip(&alone) {
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    assert_eq!(&ask(question), alone, "{question}");
+                }
+            });
+        }
+    });
+}
+
+/// One that gives up leaves the others' answers whole.
+#[test]
+fn a_cancelled_neighbour_harms_nobody() {
+    let model = smollm2();
+    let question = [user("What is the capital of France?")];
+    let alone = run(model, &question, &at_most(12)).unwrap().text;
+    std::thread::scope(|scope| {
+        for round in 0..3 {
+            scope.spawn(move || {
+                let control = Control::new().with_timeout(Duration::from_millis(30 + 40 * round));
+                let prompt = [user(&"All work and no play. ".repeat(60))];
+                let given = model.generate(&prompt, &at_most(50), &control, &mut |_| {
+                    ControlFlow::Continue(())
+                });
+                assert!(
+                    matches!(given, Ok(_) | Err(GenerateError::Interrupted(_))),
+                    "{given:?}"
+                );
+            });
+        }
+        for _ in 0..2 {
+            assert_eq!(run(model, &question, &at_most(12)).unwrap().text, alone);
+        }
+    });
+}
+
 #[test]
 fn sampling_follows_the_seed() {
     let model = smollm2();
@@ -200,6 +261,7 @@ fn options_limit_the_context_and_name_the_model() {
     let options = LocalOptions {
         context_tokens: 60,
         name: Some("mine".into()),
+        ..LocalOptions::default()
     };
     let model = LocalModel::open_with(&file, &options).unwrap();
     assert_eq!((model.name(), model.context_tokens()), ("mine", 60));
