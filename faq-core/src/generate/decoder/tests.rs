@@ -128,8 +128,11 @@ fn loses_little(name: &str) {
     let data = std::env::var("FAQ_TEST_DATA")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
     let demo = std::path::Path::new(&data).join("parse/demo/curl-txt");
-    for entry in std::fs::read_dir(demo).into_iter().flatten() {
-        text += &std::fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+    let entries = std::fs::read_dir(demo).into_iter().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        text += &std::fs::read_to_string(path).unwrap_or_default();
     }
     let mut tokens = LocalModel::open(&file).unwrap().tokens(&text).unwrap();
     tokens.truncate(wanted);
