@@ -23,9 +23,9 @@ const GROUP_WINDOWS: usize = 64;
 /// Documents after which a group is complete, however small they are.
 const GROUP_DOCUMENTS: usize = 32;
 
-/// Bytes of window text that go to the embedder at once, so that progress is seen and a
-/// cancel is heard every second or two.
-const SLICE_BYTES: usize = 16 * 1024;
+/// Bytes of window text that go to the embedder at once: enough that its threads end at about the
+/// same time, few enough that progress is seen every second or two.
+const SLICE_BYTES: usize = 64 * 1024;
 
 /// How to ingest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -294,18 +294,29 @@ fn vectors_agree_with_the_reference() {
     let reference: serde_json::Value =
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let items = reference["items"].as_array().unwrap();
-    let mut args = vec!["embed", "--json", "--"];
-    args.extend(items.iter().map(|item| item["text"].as_str().unwrap()));
-    let found = World::new().ok(&args);
-    assert_eq!(found["dim"], 384);
-    assert_eq!(found["vectors"].as_array().unwrap().len(), items.len());
-    for (item, vector) in items.iter().zip(found["vectors"].as_array().unwrap()) {
-        let expected = item["embedding"].as_array().unwrap();
-        for (a, b) in vector.as_array().unwrap().iter().zip(expected) {
-            let difference = (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
-            assert!(difference < 1e-5, "{}: {difference}", item["name"]);
+    for precision in ["f32", "int8"] {
+        let mut args = vec!["embed", "--json", "--embedding-precision", precision, "--"];
+        args.extend(items.iter().map(|item| item["text"].as_str().unwrap()));
+        let found = World::new().ok(&args);
+        assert_eq!(found["dim"], 384);
+        assert_eq!(found["vectors"].as_array().unwrap().len(), items.len());
+        for (item, vector) in items.iter().zip(found["vectors"].as_array().unwrap()) {
+            let (mut cosine, mut difference) = (0.0, 0.0f64);
+            let expected = item["embedding"].as_array().unwrap();
+            for (a, b) in vector.as_array().unwrap().iter().zip(expected) {
+                let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+                cosine += a * b;
+                difference = difference.max((a - b).abs());
+            }
+            let name = &item["name"];
+            assert!(cosine >= 0.995, "{precision}, {name}: {cosine}");
+            let most = if precision == "f32" { 1e-5 } else { 0.05 };
+            assert!(difference < most, "{precision}, {name}: {difference}");
         }
     }
+    let refused = World::new().run(&["embed", "--embedding-precision", "int4", "text"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("give int8 or f32"), "{refused:?}");
 }
 
 #[test]
