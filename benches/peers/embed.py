@@ -12,7 +12,7 @@ import tempfile
 import time
 
 MODEL = "all-minilm-l6-v2"
-WINDOW, BATCH, ALONE = 256, 32, 200
+WINDOW, BATCH, ALONE = 256, 32, 50
 
 
 def arguments():

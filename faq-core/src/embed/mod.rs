@@ -22,6 +22,12 @@ use faq_ingest::ByteRange;
 
 use crate::Control;
 
+/// The instruction set that models are computed with on this machine, the fastest of those that there
+/// are kernels for: `AVX-512 VNNI`, `AVX2` or `portable`.
+pub fn instruction_set() -> &'static str {
+    cpu::Level::best().name()
+}
+
 /// What a text is to the model; some models ask for another prefix for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TextKind {

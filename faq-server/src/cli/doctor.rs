@@ -60,6 +60,7 @@ pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Output) -> Resul
     let values = super::serve::values(&[], args.config.as_deref())?;
     let mut checks = vec![processor(), threads(&engine)];
     checks.extend(models(&engine.config().models));
+    checks.push(processor(&engine));
     checks.push(embedding(&engine));
     checks.extend(data(&engine));
     checks.extend(collections(&engine));
@@ -215,6 +216,21 @@ fn models(store: &ModelStore) -> Vec<Check> {
     checks
 }
 
+/// What models are computed with.
+fn processor(engine: &Engine) -> Check {
+    let set = faq_core::instruction_set();
+    let threads = engine.config().threads;
+    let detail = format!("{threads} threads, kernels for {set}");
+    match set {
+        "portable" => Check::new(
+            "processor",
+            Status::Warning,
+            format!("{detail}: models are slow without AVX2"),
+        ),
+        _ => Check::new("processor", Status::Fine, detail),
+    }
+}
+
 /// Whether the embedding model, which nearly everything needs, loads and works.
 fn embedding(engine: &Engine) -> Check {
     let started = Instant::now();
@@ -226,8 +242,9 @@ fn embedding(engine: &Engine) -> Check {
             "embedding",
             Status::Fine,
             format!(
-                "{} dimensions, loaded and used in {} ms",
+                "{} dimensions in {}, loaded and used in {} ms",
                 vectors.first().map_or(0, Vec::len),
+                engine.config().precision,
                 started.elapsed().as_millis()
             ),
         ),
