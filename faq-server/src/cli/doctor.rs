@@ -60,7 +60,6 @@ pub(super) fn run(common: &Common, args: &DoctorArgs, out: &mut Output) -> Resul
     let values = super::serve::values(&[], args.config.as_deref())?;
     let mut checks = vec![processor(), threads(&engine)];
     checks.extend(models(&engine.config().models));
-    checks.push(processor(&engine));
     checks.push(embedding(&engine));
     checks.extend(data(&engine));
     checks.extend(collections(&engine));
@@ -167,7 +166,9 @@ fn processor() -> Check {
             format!("{names}; without avx2 and fma embedding is several times slower"),
         );
     }
-    Check::new("processor", Status::Fine, names)
+    let kernels = faq_core::instruction_set();
+    let detail = format!("{names}; models are computed with kernels for {kernels}");
+    Check::new("processor", Status::Fine, detail)
 }
 
 fn threads(engine: &Engine) -> Check {
@@ -214,21 +215,6 @@ fn models(store: &ModelStore) -> Vec<Check> {
         ));
     }
     checks
-}
-
-/// What models are computed with.
-fn processor(engine: &Engine) -> Check {
-    let set = faq_core::instruction_set();
-    let threads = engine.config().threads;
-    let detail = format!("{threads} threads, kernels for {set}");
-    match set {
-        "portable" => Check::new(
-            "processor",
-            Status::Warning,
-            format!("{detail}: models are slow without AVX2"),
-        ),
-        _ => Check::new("processor", Status::Fine, detail),
-    }
 }
 
 /// Whether the embedding model, which nearly everything needs, loads and works.
