@@ -96,6 +96,10 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Output) -> Result<
         ),
         None => common.collection.clone(),
     };
+    // What an earlier version or another setting left is made again.
+    engine
+        .collection(&name)?
+        .reindex(&control, &mut |_, _| {})?;
     let collection = engine.collection(&name)?;
     if !out.is_json() {
         out.line(format_args!(

@@ -221,6 +221,15 @@ fn an_endpoint_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_demo_that_other_settings_made_is_made_again() {
+    let world = World::new();
+    for precision in ["f32", "int8"] {
+        let run = world.run(&["demo", "--embedding-precision", precision]);
+        assert_eq!(run.code, Some(0), "{precision}: {run:?}");
+    }
+}
+
+#[test]
 fn the_demo_answers_three_of_four_and_shows_the_place() {
     let world = World::new();
     let run = world.run(&["demo"]);
