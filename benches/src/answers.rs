@@ -170,7 +170,8 @@ fn plain(text: &str) -> String {
     )
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// The value in the middle; the values are sorted.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -8,6 +8,9 @@ use anyhow::{Context, Result, ensure};
 use faq_core::{Control, Embedder, TextKind};
 use serde::Serialize;
 
+use crate::answers::median;
+use crate::retrieve::Latency;
+
 /// What was measured.
 #[derive(Debug, Serialize)]
 pub struct Measured {
@@ -21,14 +24,14 @@ pub struct Measured {
     pub processor_seconds: Vec<Option<f64>>,
     /// Milliseconds that a text takes by itself, the median.
     pub alone_ms_p50: f64,
-    /// The same, of a hundred texts the slowest but one.
+    /// The same: 99 of 100 texts took no longer.
     pub alone_ms_p99: f64,
 }
 
 impl Measured {
     /// Tokens a second of the median go.
     pub fn tokens_per_second(&self) -> f64 {
-        self.tokens as f64 / median(&self.seconds)
+        self.tokens as f64 / median(&mut self.seconds.clone())
     }
 }
 
@@ -82,30 +85,16 @@ pub fn measure(
         model.embed(&[text], TextKind::Query, &control)?;
         times.push(from.elapsed().as_secs_f64() * 1e3);
     }
-    times.sort_by(f64::total_cmp);
-    let at = |share: f64| {
-        let last = times.len().saturating_sub(1);
-        times
-            .get((last as f64 * share) as usize)
-            .copied()
-            .unwrap_or(0.0)
-    };
+    let Latency { p50, p99 } = Latency::of(&mut times);
     let measured = Measured {
         texts: texts.len(),
         tokens,
         seconds,
         processor_seconds: processor,
-        alone_ms_p50: at(0.5),
-        alone_ms_p99: at(0.99),
+        alone_ms_p50: p50,
+        alone_ms_p99: p99,
     };
     Ok((measured, vectors))
-}
-
-/// The value in the middle.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Seconds of processor time of this process in all its threads, to a hundredth.

@@ -260,10 +260,10 @@ fn main() -> ExitCode {
 fn embed(args: &Embed) -> Result<()> {
     ensure!(args.runs > 0, "--runs is 0; give 1 or more");
     let texts = faq_bench::embed::texts(&args.texts)?;
-    let mut store = ModelStore::default();
-    if let Some(dir) = &args.models {
-        store = ModelStore::new(dir.clone());
-    }
+    let store = args
+        .models
+        .as_ref()
+        .map_or_else(ModelStore::default, ModelStore::new);
     let threads = args
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));

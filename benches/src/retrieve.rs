@@ -50,6 +50,17 @@ pub struct Latency {
     pub p99: f64,
 }
 
+impl Latency {
+    /// Of times in milliseconds, which are sorted.
+    pub(crate) fn of(times: &mut [f64]) -> Self {
+        times.sort_by(f64::total_cmp);
+        Self {
+            p50: percentile(times, 50),
+            p99: percentile(times, 99),
+        }
+    }
+}
+
 /// Opens the collection of a data set below `data`.
 ///
 /// # Errors
@@ -145,13 +156,9 @@ pub fn retrieve(
         progress(at + 1);
     }
     run.truncate(settings.k);
-    times.sort_by(f64::total_cmp);
     Ok(Retrieved {
         run,
-        latency: Latency {
-            p50: percentile(&times, 50),
-            p99: percentile(&times, 99),
-        },
+        latency: Latency::of(&mut times),
         plan,
     })
 }

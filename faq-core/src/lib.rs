@@ -20,6 +20,7 @@
 mod answer;
 mod collection;
 mod control;
+mod cpu;
 mod embed;
 mod engine;
 mod error;

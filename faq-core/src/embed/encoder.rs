@@ -8,10 +8,10 @@
 use candle_transformers::models::bert::{Config, HiddenAct};
 
 use super::arithmetic::Arithmetic;
-use super::cpu::Level;
 use super::kernels::{gelu_tanh, layer_norm, relu};
 use super::product::{Kernels, Out};
 use super::weights::{Floats, Weights};
+use crate::cpu::Level;
 
 /// Rows that go through a layer's products at once.
 const TILE_ROWS: usize = 48;

@@ -8,7 +8,7 @@
 
 use std::f32::consts::LOG2_E;
 
-use super::cpu::Level;
+use crate::cpu::Level;
 
 /// Sums and maxima are kept in this many lanes.
 const LANES: usize = 16;

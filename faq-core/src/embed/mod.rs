@@ -5,7 +5,6 @@
 
 mod arithmetic;
 mod bert;
-mod cpu;
 mod encoder;
 mod error;
 mod kernels;
@@ -25,7 +24,7 @@ use crate::Control;
 /// The instruction set that models are computed with on this machine, the fastest of those that there
 /// are kernels for: `AVX-512 VNNI`, `AVX2` or `portable`.
 pub fn instruction_set() -> &'static str {
-    cpu::Level::best().name()
+    crate::cpu::Level::best().name()
 }
 
 /// What a text is to the model; some models ask for another prefix for each.
@@ -43,7 +42,7 @@ pub enum Precision {
     /// 32-bit floats.
     Float32,
     /// 8-bit whole numbers in all products, floats in sums and norms. Vectors of all-MiniLM-L6-v2
-    /// keep a cosine of 0.998 to those of [`Float32`](Self::Float32).
+    /// keep a cosine of 0.995 or more to those of [`Float32`](Self::Float32).
     #[default]
     Int8,
 }

@@ -10,8 +10,8 @@ mod avx2;
 mod avx512;
 mod portable;
 
-use super::cpu::Level;
 use super::panels::{LANES, Panels};
+use crate::cpu::Level;
 
 /// Rows of floats `[rows, depth]` times a matrix of floats `[depth, columns]`.
 pub(super) struct Floats<'a> {

@@ -190,6 +190,8 @@ macro_rules! compiled {
     reason = "instances of kernels for an instruction set; only `supported` hands them out"
 )]
 mod sets {
+    use crate::cpu::Level;
+
     use super::{
         Activations, Block, Head, Kernels, Layout, Output, Query, Range, Rows, attend, dense,
         formats, portable, product,
@@ -210,23 +212,14 @@ mod sets {
 
     /// All kernels that this processor can run, the fastest last.
     pub(super) fn supported() -> Vec<&'static Kernels> {
-        let mut sets = vec![&PORTABLE];
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::is_x86_feature_detected as has;
-            if has!("avx2") && has!("fma") && has!("f16c") && has!("bmi2") {
-                sets.push(&AVX2);
-                if has!("avx512f")
-                    && has!("avx512bw")
-                    && has!("avx512dq")
-                    && has!("avx512vl")
-                    && has!("avx512vnni")
-                {
-                    sets.push(&AVX512);
-                }
-            }
-        }
-        sets
+        let of = |level| match level {
+            Level::Portable => &PORTABLE,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => &AVX2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => &AVX512,
+        };
+        Level::supported().into_iter().map(of).collect()
     }
 }
 
