@@ -214,13 +214,7 @@ fn truncated_anywhere() {
 
 #[test]
 fn flipped_bytes() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = move || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed as usize
-    };
+    let mut random = fixture::random();
     for (name, bytes) in fixture::all() {
         for _ in 0..400 {
             let mut bad = bytes.clone();

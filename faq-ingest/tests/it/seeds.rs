@@ -40,13 +40,7 @@ fn damaged_seeds_are_read_or_refused() {
     for path in seeds() {
         let bytes = std::fs::read(&path).unwrap();
         let cuts = (0..20).map(|n| bytes[..bytes.len() * n / 20].to_vec());
-        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut random = move || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed as usize
-        };
+        let mut random = crate::fixture::random();
         let flips: Vec<Vec<u8>> = (0..200)
             .map(|_| {
                 let mut out = bytes.clone();
