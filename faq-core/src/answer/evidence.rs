@@ -41,7 +41,7 @@ impl Evidence {
 
 /// The passages that pass, most relevant first, at most `most`; `asked` holds what was found for
 /// each part of the question. Of each passage, the window is read that holds most of the part:
-/// its best cosine, unless the words stand elsewhere.
+/// its best cosine, unless the words stand elsewhere; paragraphs that it cuts are read whole.
 pub(super) fn select(
     asked: &[(Part, Vec<Passage>)],
     threshold: Threshold,
@@ -60,7 +60,8 @@ pub(super) fn select(
             if known.is_some_and(|i| evidence[i].relevance >= relevance) {
                 continue;
             }
-            let read = best_window(&part.question, passage);
+            let window = best_window(&part.question, passage);
+            let read = widened(&passage.text, passage.byte_range.start, window);
             let better = Evidence {
                 passage: passage.clone(),
                 relevance,
@@ -93,6 +94,37 @@ fn shared(a: ByteRange, b: ByteRange) -> usize {
     a.end.min(b.end).saturating_sub(a.start.max(b.start))
 }
 
+/// Most bytes that are read beyond either end of a window.
+const LONGEST_OVERHANG: usize = 400;
+
+/// `window` and the rest of the paragraphs that its ends cut, or of the sentences where that is
+/// too much; `text` begins at `chunk` of the canonical text.
+fn widened(text: &str, chunk: usize, window: ByteRange) -> ByteRange {
+    let (from, to) = (window.start - chunk, window.end - chunk);
+    let line_start = text[..from].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[to..].find('\n').map_or(text.len(), |at| to + at);
+    let (mut start, mut end) = (line_start, line_end);
+    if from - line_start > LONGEST_OVERHANG || line_end - to > LONGEST_OVERHANG {
+        let whole = sentences(text);
+        let cut = |at: usize| whole.iter().find(|s| s.start < at && at < s.end);
+        if from - start > LONGEST_OVERHANG {
+            start = cut(from).map_or(from, |s| s.start);
+        }
+        if end - to > LONGEST_OVERHANG {
+            end = cut(to).map_or(to, |s| s.end);
+        }
+    }
+    ByteRange::new(
+        chunk
+            + if from - start > LONGEST_OVERHANG {
+                from
+            } else {
+                start
+            },
+        chunk + if end - to > LONGEST_OVERHANG { to } else { end },
+    )
+}
+
 fn best_window(question: &Question, passage: &Passage) -> ByteRange {
     let dense = passage.best_window.unwrap_or(passage.byte_range);
     // The words of the question may stand in another window than the one that is nearest.
@@ -106,5 +138,39 @@ fn best_window(question: &Question, passage: &Passage) -> ByteRange {
             window
         }
         _ => dense,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of `text` for the window from the first `from` to the end of the first `to`.
+    fn read<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+        let at = |part: &str| 100 + text.find(part).unwrap_or_default();
+        let range = widened(text, 100, ByteRange::new(at(from), at(to) + to.len()));
+        &text[range.start - 100..range.end - 100]
+    }
+
+    #[test]
+    fn paragraphs_that_a_window_cuts_are_read_whole() {
+        let leave = "Five days may be carried over. They lapse in March.";
+        let text = format!("Before.\n\n{leave}\n\nAfter it. More.");
+        assert_eq!(read(&text, "They", "March."), leave);
+        assert_eq!(read(&text, "Five", "carried"), leave);
+        assert_eq!(
+            read(&text, "They", "After"),
+            format!("{leave}\n\nAfter it. More.")
+        );
+    }
+
+    #[test]
+    fn of_long_paragraphs_the_cut_sentences_are() {
+        let long = "This says nothing at all. ".repeat(30);
+        let text = format!("{long}Five days may be carried over. {long}");
+        assert_eq!(read(&text, "days", "may"), "Five days may be carried over.");
+        let endless = "word ".repeat(400);
+        let window = ByteRange::new(1_000, 1_500);
+        assert_eq!(widened(&endless, 0, window), window);
     }
 }

@@ -254,6 +254,10 @@ fn the_demo_answers_three_of_four_and_shows_the_place() {
         .map(|a| a["abstained"].as_bool().unwrap())
         .collect();
     assert_eq!(abstained, [false, false, false, true]);
+    for (i, said) in [(0, "31 March"), (1, "95 euros")] {
+        let answer = told["answers"][i]["answer"].as_str().unwrap();
+        assert!(answer.contains(said), "{said}: {answer}");
+    }
     let third = told["answers"][2]["sources"].as_array().unwrap();
     assert!(
         third.iter().any(|s| s["filename"] == "travel-policy.docx"),
