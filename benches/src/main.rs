@@ -179,9 +179,10 @@ struct Run {
     /// How vectors are searched
     #[arg(long, value_enum, default_value = "auto")]
     vector_search: VectorSearchName,
-    /// Fuse by weighted scores, the dense list having this weight (0 to 1), not by ranks
-    #[arg(long, value_name = "W")]
-    dense_weight: Option<f32>,
+    /// How hybrid searches fuse: scores, scores:W (weight of the cosine), rrf, rrf:K, or
+    /// weighted:W (weight of the normalised dense scores, 0 to 1) [default: as shipped]
+    #[arg(long, value_name = "FUSION", value_parser = fusion)]
+    fusion: Option<Fusion>,
     /// Documents to rank for each question
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     k: u32,
@@ -237,6 +238,34 @@ impl ModeName {
             Self::Dense => "dense",
             Self::Hybrid => "hybrid",
         }
+    }
+}
+
+/// `scores:2.5`, `rrf:60` or `weighted:0.5`; without a number, the usual one.
+fn fusion(text: &str) -> Result<Fusion, String> {
+    let (name, number) = match text.split_once(':') {
+        Some((name, number)) => (name, Some(number)),
+        None => (text, None),
+    };
+    let number = |usual: f32, most: f32| match number {
+        None => Ok(usual),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|value| (0.0..=most).contains(value))
+            .ok_or_else(|| format!("{text:?} is no number from 0 to {most}")),
+    };
+    match name {
+        "scores" => Ok(Fusion::Scores {
+            dense_weight: number(2.5, 1e3)?,
+        }),
+        "rrf" => Ok(Fusion::Rrf {
+            k: number(60.0, 1e6)?,
+        }),
+        "weighted" => Ok(Fusion::Weighted {
+            dense_weight: number(0.5, 1.0)?,
+        }),
+        _ => Err("give scores, rrf or weighted, with a number after a colon or without".to_owned()),
     }
 }
 
@@ -308,12 +337,6 @@ fn run(args: &Run) -> Result<()> {
         args.ranking.is_none() || args.mode.len() == 1,
         "--run writes one ranking; give one --mode with it"
     );
-    if let Some(weight) = args.dense_weight {
-        ensure!(
-            (0.0..=1.0).contains(&weight),
-            "--dense-weight is {weight}; give a number from 0 to 1"
-        );
-    }
     let set = read(&args.judged)?;
     // Dropped, and with it removed, after everything that is open in it.
     let passing;
@@ -335,11 +358,7 @@ fn run(args: &Run) -> Result<()> {
     for mode in &args.mode {
         let settings = Settings {
             mode: mode.mode(),
-            fusion: args
-                .dense_weight
-                .map_or_else(Fusion::default, |dense_weight| Fusion::Weighted {
-                    dense_weight,
-                }),
+            fusion: args.fusion.unwrap_or_default(),
             vector_search: match args.vector_search {
                 VectorSearchName::Auto => VectorSearch::Auto,
                 VectorSearchName::Exact => VectorSearch::Exact,

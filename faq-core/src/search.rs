@@ -17,7 +17,7 @@ pub struct SearchOptions {
     pub k: usize,
     /// Which lists are asked. Default hybrid.
     pub mode: Mode,
-    /// How the two lists become one. Default reciprocal rank fusion.
+    /// How the two lists become one. Default: by their scores.
     pub fusion: Fusion,
     /// How vectors are searched. Default: the collection decides.
     pub vector_search: VectorSearch,
@@ -79,11 +79,13 @@ impl Collection {
         let started = Instant::now();
         check_question(question)?;
         control.check()?;
+        let mut vector_languages = None;
         let vector = match options.mode {
             Mode::Keyword => None,
             Mode::Hybrid | Mode::Dense => {
                 let embedder = self.embedder()?;
                 self.check_embedder(&*embedder)?;
+                vector_languages = embedder.languages();
                 embedder.embed(&[question], TextKind::Query, control)?.pop()
             }
         };
@@ -96,6 +98,7 @@ impl Collection {
             k: options.k,
             candidates: options.candidates,
             fusion: options.fusion,
+            vector_languages,
             vector_search: options.vector_search,
             ef: None,
             filter: options.filter.clone(),

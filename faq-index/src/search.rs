@@ -9,10 +9,16 @@ use crate::fusion::{Fused, fuse};
 use crate::kernel::kernels;
 use crate::keyword::{KeyFilter, Question};
 use crate::snapshot::Snapshot;
-use crate::{ChunkId, Hit, IndexError, Mode, Plan, Query, SearchResult, VectorSearch};
+use crate::{ChunkId, Fusion, Hit, IndexError, Mode, Plan, Query, SearchResult, VectorSearch};
 
 /// A filter that leaves at most one vector in this many is answered by a scan of those.
 const SELECTIVE: u64 = 5;
+
+/// Keyword hits that tell the language of a question.
+const LANGUAGE_HITS: usize = 10;
+
+/// Most weight of the vectors where the embedder does not know that language.
+const FOREIGN_WEIGHT: f32 = 1.0;
 
 /// A keyword hit, its key resolved.
 struct KeywordHit {
@@ -71,7 +77,22 @@ pub(crate) fn search(
     if let Some((hits, how)) = keyword {
         (keyword_hits, plan.keywords) = (hits, how);
     }
-    let hits = rank(query, dense_query.as_ref(), &dense_hits, &keyword_hits);
+    let fusion = match query.fusion {
+        Fusion::Scores { dense_weight } if is_foreign(snapshot, query, &keyword_hits) => {
+            plan.vectors += "; the embedder does not know the language, so keywords count more";
+            Fusion::Scores {
+                dense_weight: dense_weight.min(FOREIGN_WEIGHT),
+            }
+        }
+        fusion => fusion,
+    };
+    let hits = rank(
+        query,
+        fusion,
+        dense_query.as_ref(),
+        &dense_hits,
+        &keyword_hits,
+    );
     Ok(SearchResult {
         hits,
         plan,
@@ -79,6 +100,21 @@ pub(crate) fn search(
         dense_us,
         keyword_us,
     })
+}
+
+/// Whether most of the best keyword hits are in languages that the embedder does not know.
+fn is_foreign(snapshot: &Snapshot, query: &Query, keyword: &[KeywordHit]) -> bool {
+    let Some(known) = query.vector_languages else {
+        return false;
+    };
+    let best = &keyword[..keyword.len().min(LANGUAGE_HITS)];
+    let foreign = best.iter().filter(|hit| {
+        let document = snapshot.documents.get(hit.chunk.0);
+        document
+            .and_then(|document| document.language.as_deref())
+            .is_some_and(|language| !known.contains(&language))
+    });
+    query.mode == Mode::Hybrid && foreign.count() * 2 > best.len()
 }
 
 fn micros(start: Instant) -> u64 {
@@ -206,14 +242,16 @@ fn ask_keywords(
 /// Orders what the lists gave and fills in what a hit says of itself.
 fn rank(
     query: &Query,
+    fusion: Fusion,
     dense_query: Option<&DenseQuery<'_>>,
     dense: &[DenseHit],
     keyword: &[KeywordHit],
 ) -> Vec<Hit> {
     let dense_list: Vec<_> = dense.iter().map(|hit| (hit.id, hit.score)).collect();
     let keyword_list: Vec<_> = keyword.iter().map(|hit| (hit.id, hit.score)).collect();
+    let cosine = |at: usize| Some(dense_query?.chunk(keyword[at].chunk)?.score);
     let fused = match query.mode {
-        Mode::Hybrid => fuse(query.fusion, &dense_list, &keyword_list),
+        Mode::Hybrid => fuse(fusion, &dense_list, &keyword_list, cosine),
         Mode::Dense => alone(&dense_list, |at| (Some(at), None)),
         Mode::Keyword => alone(&keyword_list, |at| (None, Some(at))),
     };

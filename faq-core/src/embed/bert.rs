@@ -18,6 +18,7 @@ use super::pooling::{Pooling, PoolingConfig};
 use super::weights::WeightFile;
 use super::{EmbedError, Embedder, Precision, TextKind, tokens};
 use crate::Control;
+use crate::models::find_known;
 
 /// Tokens of a batch: enough that the products are worth their set-up, few enough that a
 /// cancel is heard soon and the activations stay in the cache.
@@ -208,6 +209,10 @@ impl Embedder for BertEmbedder {
 
     fn fingerprint(&self) -> String {
         self.fingerprint.clone()
+    }
+
+    fn languages(&self) -> Option<&'static [&'static str]> {
+        find_known(&self.name)?.languages
     }
 
     fn dim(&self) -> usize {

@@ -113,6 +113,12 @@ pub trait Embedder: Send + Sync {
     /// Length of a vector.
     fn dim(&self) -> usize;
 
+    /// Languages that it was made for, by ISO 639-1 code; `None`, the default, for all or unknown.
+    /// In other languages a hybrid search gives its vectors less weight.
+    fn languages(&self) -> Option<&'static [&'static str]> {
+        None
+    }
+
     /// Content tokens that the model reads of one text; 254 for all-MiniLM-L6-v2.
     fn window_tokens(&self) -> usize;
 

@@ -45,6 +45,8 @@ pub struct KnownModel {
     pub hub: &'static str,
     /// Its files.
     pub files: &'static [KnownFile],
+    /// Languages that it was made for, by ISO 639-1 code; `None` for many.
+    pub languages: Option<&'static [&'static str]>,
     /// One line for people.
     pub about: &'static str,
 }
@@ -92,6 +94,7 @@ impl KnownModel {
                     Some("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
                 ),
             ],
+            languages: Some(&["en"]),
             about: "English sentences into 384 dimensions; 91 MB; the default",
         },
         Self {
@@ -103,6 +106,7 @@ impl KnownModel {
                 "SmolLM2-135M-Instruct.Q4_1.gguf",
                 Some("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
             )],
+            languages: None,
             about: "98 MB; shows that the way works, too small to be trusted with answers",
         },
         Self {
@@ -115,6 +119,7 @@ impl KnownModel {
                 hub: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
                 sha256: Some("1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"),
             }],
+            languages: None,
             about: "491 MB; short answers, often wrong on its own",
         },
         Self {
@@ -127,13 +132,14 @@ impl KnownModel {
                 hub: "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
                 sha256: Some("cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"),
             }],
+            languages: None,
             about: "1.1 GB; answers worth reading",
         },
     ];
 }
 
 /// The known model that goes by `name`, in any case.
-pub(super) fn find(name: &str) -> Option<&'static KnownModel> {
+pub(crate) fn find(name: &str) -> Option<&'static KnownModel> {
     let name = name.to_ascii_lowercase();
     KnownModel::ALL
         .iter()

@@ -9,6 +9,7 @@ mod hub;
 mod known;
 
 pub use error::ModelError;
+pub(crate) use known::find as find_known;
 pub use known::{KnownFile, KnownModel, ModelKind};
 
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use faq_index::{Collection, CollectionConfig, Hit, IndexError, Mode, Query, VectorSearch};
+use faq_index::{Collection, CollectionConfig, Fusion, Hit, IndexError, Mode, Query, VectorSearch};
 
 use crate::support::*;
 
@@ -20,10 +20,11 @@ fn filled(dir: &Path) -> Collection {
 fn ask(collection: &Collection) -> Vec<Hit> {
     let mut hits = Vec::new();
     for n in 1..=12 {
-        let query = Query::new(format!("shared word{n}"), Some(vector_of(n, 1)));
+        let mut query = Query::new(format!("shared word{n}"), Some(vector_of(n, 1)));
+        // BM25 counts what a merge has not dropped yet; ranks and cosines are what must stay.
+        query.fusion = Fusion::Rrf { k: 60.0 };
         let result = collection.search(&query).unwrap();
         hits.extend(result.hits.into_iter().take(10).map(|mut hit| {
-            // BM25 counts what a merge has not dropped yet; ranks and cosines are what must stay.
             hit.keyword_score = None;
             hit
         }));
