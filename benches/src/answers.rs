@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use faq_core::{AskOptions, Collection, Control, Phrases, SearchOptions};
+use faq_core::{AskOptions, Collection, Control, Phrases, SearchOptions, Signals, Threshold};
 use serde::{Deserialize, Serialize};
 
 /// A question, with the answers that count as right; none where there is no answer.
@@ -20,6 +20,14 @@ pub struct Question {
     pub answers: Vec<String>,
     /// `tune` or `report`.
     pub split: String,
+}
+
+impl Question {
+    /// Whether a right spelling stands in `text`, as whole words.
+    fn is_answered_by(&self, text: &str) -> bool {
+        let text = plain(text);
+        self.answers.iter().any(|a| text.contains(&plain(a)))
+    }
 }
 
 /// Counts over one kind of question.
@@ -81,12 +89,7 @@ pub fn tally(
             tally.silent += 1;
         } else {
             firsts.push(answer.timings_ms.first_delta);
-            let holds = |text: &str| {
-                question
-                    .answers
-                    .iter()
-                    .any(|a| plain(text).contains(&plain(a)))
-            };
+            let holds = |text: &str| question.is_answered_by(text);
             if holds(&answer.answer) {
                 tally.right += 1;
             } else {
@@ -123,10 +126,7 @@ pub fn features(
             &Control::new(),
         )?;
         for (rank, hit) in found.hits.iter().enumerate() {
-            let holds = question
-                .answers
-                .iter()
-                .any(|a| plain(&hit.text).contains(&plain(a)));
+            let holds = question.is_answered_by(&hit.text);
             writeln!(
                 out,
                 "{kind}\t{n}\t{}\t{:.4}\t{:.4}\t{:.3}\t{}",
@@ -140,6 +140,48 @@ pub fn features(
         done();
     }
     Ok(())
+}
+
+/// Asks every question, whatever its answer's probability, and writes a line for each: its kind, whether
+/// the answer is right, its probability, and the signals that it comes from, tab-separated below a header.
+///
+/// # Errors
+/// Where the engine fails or the file cannot be written.
+pub fn signals(
+    collection: &Collection,
+    kind: &str,
+    questions: &[Question],
+    out: &mut dyn Write,
+    done: &mut dyn FnMut(),
+) -> Result<()> {
+    let options = AskOptions {
+        threshold: Threshold::Probability(0.0),
+        ..AskOptions::default()
+    };
+    for question in questions {
+        let answer = collection.ask(&question.question, &options, &Control::new(), &mut |_| {})?;
+        let right = !answer.abstained && question.is_answered_by(&answer.answer);
+        write!(out, "{kind}\t{}", u8::from(right))?;
+        // Where nothing was relevant there is nothing to judge, and no threshold changes that.
+        match answer.answerability {
+            None => writeln!(out)?,
+            Some(found) => {
+                write!(out, "\t{:.4}", found.probability)?;
+                for (_, value) in found.signals.values() {
+                    write!(out, "\t{value:.4}")?;
+                }
+                writeln!(out)?;
+            }
+        }
+        done();
+    }
+    Ok(())
+}
+
+/// The header of what [`signals`] writes.
+pub fn signals_header() -> String {
+    let names = Signals::default().values().map(|(name, _)| name);
+    format!("kind\tright\tprobability\t{}\n", names.join("\t"))
 }
 
 /// The three files of questions in `dir`.

@@ -142,6 +142,9 @@ struct Answers {
     /// Write each question's passages with their features instead of answering
     #[arg(long, value_name = "OUT.tsv")]
     features: Option<PathBuf>,
+    /// Write each question's signals and whether its answer is right instead of counting
+    #[arg(long, value_name = "OUT.tsv", conflicts_with = "features")]
+    signals: Option<PathBuf>,
     /// Keep the index here and use it again [default: a folder that is removed]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -442,6 +445,14 @@ fn answer(args: &Answers) -> Result<()> {
         .as_ref()
         .map(std::fs::File::create)
         .transpose()?;
+    let mut signals = args
+        .signals
+        .as_ref()
+        .map(std::fs::File::create)
+        .transpose()?;
+    if let Some(out) = &mut signals {
+        out.write_all(answers::signals_header().as_bytes())?;
+    }
     let mut tallies: Vec<(&str, Tally)> = Vec::new();
     for (kind, file) in answers::files(&args.questions) {
         let questions = answers::read(&file, &args.split, args.limit)?;
@@ -450,6 +461,8 @@ fn answer(args: &Answers) -> Result<()> {
         let mut done = || bar.inc(1);
         if let Some(out) = &mut features {
             answers::features(&collection, kind, &questions, out, &mut done)?;
+        } else if let Some(out) = &mut signals {
+            answers::signals(&collection, kind, &questions, out, &mut done)?;
         } else {
             tallies.push((
                 kind,

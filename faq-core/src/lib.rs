@@ -34,8 +34,8 @@ mod tables;
 mod windows;
 
 pub use answer::{
-    AbstainReason, Answer, AnswerEvent, AnswerSource, AnswerTimings, Answerer, AskOptions,
-    Threshold, Usage,
+    AbstainReason, Answer, AnswerEvent, AnswerSource, AnswerTimings, Answerability, Answerer,
+    AskOptions, Signals, Threshold, Usage,
 };
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};

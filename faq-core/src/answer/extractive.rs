@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use faq_ingest::ByteRange;
 
+use super::answerable::{Answerability, judge};
 use super::evidence::Evidence;
 use super::relevance::Part;
 use crate::{Control, Embedder, Result, TextKind};
@@ -43,17 +44,30 @@ struct Candidate {
     support: Support,
     /// How well it answers each part of the question.
     scores: Vec<f32>,
+    /// Its cosine to each part.
+    cosines: Vec<f32>,
     vector: Vec<f32>,
 }
 
-/// The best supporting sentences: the passage with the best one first, and within a passage in
-/// its own order. Empty where no sentence says anything. `parts` begins with the whole question.
+/// What was found in the passages.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The best supporting sentences: the passage with the best one first, and within a passage in
+    /// its own order.
+    pub(super) support: Vec<Support>,
+    /// How likely it is that they answer the question, or the likeliest of its parts.
+    pub(super) answerability: Answerability,
+}
+
+/// The best supporting sentences; `None` where no sentence says anything. `parts` begins with the
+/// whole question, and `best_cosine` is the best of all passages that were found.
 pub(super) fn support(
     parts: &[Part],
     evidence: &[Evidence],
+    best_cosine: f32,
     embedder: &dyn Embedder,
     control: &Control,
-) -> Result<Vec<Support>> {
+) -> Result<Option<Found>> {
     let mut candidates = candidates(parts, evidence);
     let said: Vec<Cow<'_, str>> = candidates
         .iter()
@@ -62,15 +76,27 @@ pub(super) fn support(
     let texts: Vec<&str> = said.iter().map(|text| &**text).collect();
     let vectors = embedder.embed(&texts, TextKind::Query, control)?;
     for (candidate, vector) in candidates.iter_mut().zip(vectors) {
-        for (score, part) in candidate.scores.iter_mut().zip(parts) {
-            *score += dot(&vector, &part.vector);
+        for (i, part) in parts.iter().enumerate() {
+            candidate.cosines.push(dot(&vector, &part.vector));
+            candidate.scores[i] += candidate.cosines[i];
         }
         candidate.vector = vector;
     }
     let mut chosen: Vec<usize> = Vec::new();
     let by_whole = ranked(&candidates, 0);
     let Some(&best) = by_whole.first() else {
-        return Ok(Vec::new());
+        return Ok(None);
+    };
+    let answerability = (0..parts.len())
+        .filter_map(|part| {
+            let best = &candidates[*ranked(&candidates, part).first()?];
+            let from = &evidence[best.support.evidence];
+            let (range, cosine) = (best.support.range, best.cosines[part]);
+            Some(judge(&parts[part], from, range, cosine, best_cosine))
+        })
+        .max_by(|a, b| a.probability.total_cmp(&b.probability));
+    let Some(answerability) = answerability else {
+        return Ok(None);
     };
     let near = NEAR * candidates[best].scores[0];
     let is_new = |chosen: &[usize], i: usize| {
@@ -100,7 +126,10 @@ pub(super) fn support(
     let mut support: Vec<Support> = chosen.into_iter().map(|i| candidates[i].support).collect();
     let first: Vec<usize> = support.iter().map(|s| s.evidence).collect();
     support.sort_by_key(|s| (first.iter().position(|e| *e == s.evidence), s.range.start));
-    Ok(support)
+    Ok(Some(Found {
+        support,
+        answerability,
+    }))
 }
 
 /// The sentences that share most with the question, scored by their words and passages alone.
@@ -118,6 +147,7 @@ fn candidates(parts: &[Part], evidence: &[Evidence]) -> Vec<Candidate> {
                 candidates.push(Candidate {
                     support,
                     scores,
+                    cosines: Vec::with_capacity(parts.len()),
                     vector: Vec::new(),
                 });
             }

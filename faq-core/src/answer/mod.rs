@@ -4,6 +4,7 @@
 //! against the passages, number its sources, hand it on. Nothing that was handed on is
 //! withdrawn, and the answer is what was handed on, joined.
 
+mod answerable;
 mod conversation;
 mod evidence;
 mod extractive;
@@ -15,6 +16,7 @@ mod verify;
 mod words;
 mod written;
 
+pub use answerable::{Answerability, Signals};
 pub use relevance::Threshold;
 pub use source::AnswerSource;
 
@@ -71,7 +73,7 @@ pub struct AskOptions {
     pub filter: Filter,
     /// Most passages that are read. Default 5.
     pub max_context_chunks: usize,
-    /// When a passage is good enough. Default the calibrated relevance.
+    /// When what was found is good enough. Default the calibrated probability.
     pub threshold: Threshold,
     /// Tokens of a model's prompt, in its own tokens. Default 1000.
     pub prompt_tokens: usize,
@@ -145,6 +147,8 @@ pub struct Answer {
     pub reason: Option<AbstainReason>,
     /// What the answer cites; the first is `[1]`.
     pub sources: Vec<AnswerSource>,
+    /// How likely the passages answer the question; `None` where nothing was relevant.
+    pub answerability: Option<Answerability>,
     /// Who answered.
     pub model: String,
     /// Where the time went.
@@ -209,6 +213,7 @@ impl Collection {
         for part in relevance::parts(question) {
             let (found, vector) = self.search_with(part, &search, control)?;
             let part = Part {
+                text: part.to_owned(),
                 question: Question::new(part),
                 vector: vector.unwrap_or_default(),
             };
@@ -224,22 +229,37 @@ impl Collection {
         }
         let passages: Vec<&Passage> = evidence.iter().map(|e| &e.passage).collect();
         (speaker.on_event)(AnswerEvent::Reading(&passages));
+        let best_cosine = asked
+            .iter()
+            .flat_map(|(_, hits)| hits)
+            .filter_map(|hit| hit.dense_score)
+            .fold(0.0, f32::max);
+        let embedder = self.embedder()?;
+        let mut parts: Vec<Part> = asked.into_iter().map(|(part, _)| part).collect();
+        if let Some(own) = follow_up.map(Question::new).filter(|q| !q.is_empty()) {
+            // Found in the light of what was asked before, a sentence has to speak to
+            // what is asked now.
+            let text = follow_up.unwrap_or_default();
+            let mut vectors = embedder.embed(&[text], TextKind::Query, control)?;
+            parts = vec![Part {
+                text: text.to_owned(),
+                question: own,
+                vector: vectors.pop().unwrap_or_default(),
+            }];
+        }
+        let found = extractive::support(&parts, &evidence, best_cosine, &*embedder, control)?;
+        let Some(found) = found else {
+            return Ok(speaker.abstain(AbstainReason::Unsupported));
+        };
+        speaker.answerability = Some(found.answerability);
+        if let Threshold::Probability(least) = options.threshold
+            && found.answerability.probability < least
+        {
+            return Ok(speaker.abstain(AbstainReason::BelowThreshold));
+        }
         match &options.answerer {
             Answerer::Extractive => {
-                let embedder = self.embedder()?;
-                let mut parts: Vec<Part> = asked.into_iter().map(|(part, _)| part).collect();
-                if let Some(own) = follow_up.map(Question::new).filter(|q| !q.is_empty()) {
-                    // Found in the light of what was asked before, a sentence has to speak to
-                    // what is asked now.
-                    let texts = [follow_up.unwrap_or_default()];
-                    let mut vectors = embedder.embed(&texts, TextKind::Query, control)?;
-                    parts = vec![Part {
-                        question: own,
-                        vector: vectors.pop().unwrap_or_default(),
-                    }];
-                }
-                let support = extractive::support(&parts, &evidence, &*embedder, control)?;
-                for sentence in support {
+                for sentence in found.support {
                     let evidence = &evidence[sentence.evidence];
                     let text = one_line(&evidence.passage.said(sentence.range));
                     speaker.say(" ", &text, evidence, sentence.range, self)?;
@@ -297,6 +317,7 @@ struct Speaker<'a> {
     model: String,
     answer: String,
     sources: Sources,
+    answerability: Option<Answerability>,
     timings: AnswerTimings,
     usage: Usage,
     dropped: Vec<String>,
@@ -310,6 +331,7 @@ impl<'a> Speaker<'a> {
             model: options.answerer.name().to_owned(),
             answer: String::new(),
             sources: Sources::default(),
+            answerability: None,
             timings: AnswerTimings::default(),
             usage: Usage::default(),
             dropped: Vec::new(),
@@ -349,6 +371,7 @@ impl<'a> Speaker<'a> {
             abstained: false,
             reason: None,
             sources: self.sources.into_vec(),
+            answerability: self.answerability,
             model: self.model,
             timings_ms: self.timings,
             usage: self.usage,
@@ -365,6 +388,7 @@ impl<'a> Speaker<'a> {
             abstained: true,
             reason: Some(reason),
             sources: Vec::new(),
+            answerability: self.answerability,
             model: self.model,
             timings_ms: self.timings,
             usage: self.usage,

@@ -6,12 +6,13 @@ use super::sentence::sentences;
 use super::words::{content_words, word_set};
 use crate::passage::Passage;
 
-/// When a passage is good enough to be answered from.
+/// When what was found is good enough to be answered from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Threshold {
-    /// Least calibrated relevance, 0 to 1.
-    Relevance(f32),
+    /// Least [probability](crate::Answerability) that the passages answer the question, 0 to 1; 0
+    /// answers from whatever is relevant.
+    Probability(f32),
     /// Least cosine of the passage's best window, as the original design had it. All-MiniLM-L6-v2
     /// puts most true pairs between 0.3 and 0.7.
     Cosine(f32),
@@ -20,12 +21,15 @@ pub enum Threshold {
 impl Default for Threshold {
     /// The calibrated one; see `docs/answers.md` for how it was found.
     fn default() -> Self {
-        Self::Relevance(DEFAULT_RELEVANCE)
+        Self::Probability(DEFAULT_PROBABILITY)
     }
 }
 
-/// The shipped threshold on [`relevance`].
-const DEFAULT_RELEVANCE: f32 = 0.12;
+/// The shipped threshold on the probability of an answer.
+const DEFAULT_PROBABILITY: f32 = 0.2;
+
+/// Least [`relevance`] of a passage that is read.
+const LEAST_RELEVANCE: f32 = 0.12;
 
 /// Weights of the logistic function over a passage's features, fitted as `docs/answers.md` says.
 const BIAS: f32 = -6.89;
@@ -56,6 +60,7 @@ pub(super) struct Question {
 /// What is asked at once: a whole question, or one sentence of it.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
+    pub(super) text: String,
     pub(super) question: Question,
     /// L2-normalised, `[dim]`.
     pub(super) vector: Vec<f32>,
@@ -117,9 +122,10 @@ impl Passage {
 }
 
 impl Threshold {
+    /// Whether a passage is read.
     pub(super) fn passes(self, relevance: f32, passage: &Passage) -> bool {
         match self {
-            Self::Relevance(least) => relevance >= least,
+            Self::Probability(_) => relevance >= LEAST_RELEVANCE,
             Self::Cosine(least) => passage.dense_score.is_some_and(|cosine| cosine >= least),
         }
     }

@@ -110,6 +110,34 @@ fn languages_are_stemmed_each_in_its_way_and_accents_do_not_matter() {
     assert_eq!(keyword(&collection, "правило"), [id(5)]);
 }
 
+/// An embedder that does not know a language puts anything first; the words then decide.
+#[test]
+fn keywords_count_more_in_languages_that_the_embedder_does_not_know() {
+    for (language, first) in [("de", 1), ("en", 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        let collection = open(dir.path());
+        let texts = [(1, "katze hund"), (2, "maus"), (3, "vogel")];
+        let documents = texts.map(|(n, text)| {
+            let mut document = document(n, &[text]);
+            document.language = Some(language.to_owned());
+            document
+        });
+        collection.write(upsert(documents)).unwrap();
+        // By words the first is best, by its vector the second.
+        let (first_vector, second_vector) = (vector_of(1, 0), vector_of(2, 0));
+        let mixed = first_vector.iter().zip(&second_vector);
+        let mixed: Vec<f32> = mixed.map(|(a, b)| 0.4 * a + b).collect();
+        let length = mixed.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let asked = mixed.iter().map(|x| x / length).collect();
+        let mut query = Query::new("katze hund", Some(asked));
+        query.vector_languages = Some(&["en"]);
+        let result = collection.search(&query).unwrap();
+        assert_eq!(result.hits[0].id.document, id(first), "{language}");
+        let said = result.plan.vectors.contains("does not know the language");
+        assert_eq!(said, language == "de", "{}", result.plan.vectors);
+    }
+}
+
 #[test]
 fn titles_and_headings_count() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,265 @@
+//! How likely it is that what was found answers the question.
+//!
+//! A passage may be about what is asked and yet not say it. Whether it does is judged from the best
+//! sentence: how near it is, which of the question's words, numbers and names stand around it, and
+//! whether it holds the kind of thing that is asked for.
+
+use std::collections::HashSet;
+
+use faq_ingest::ByteRange;
+use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::evidence::Evidence;
+use super::relevance::Part;
+use super::words::{content_words, numbers, word_set};
+
+/// The chance that the passages answer a question, and what it is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Answerability {
+    /// 0 to 1; calibrated as `docs/answers.md` says.
+    pub probability: f32,
+    /// What it is computed from.
+    pub signals: Signals,
+}
+
+/// What is known of a question and the sentence that answers it best.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Signals {
+    /// Cosine of the question and the best sentence.
+    pub sentence_cosine: f32,
+    /// Share of the question's words in it, 0 to 1.
+    pub sentence_words: f32,
+    /// Cosine of the question and the passage that it stands in.
+    pub passage_cosine: f32,
+    /// The best cosine of any passage.
+    pub best_cosine: f32,
+    /// Share of the question's words in the passage, its title and its headings, 0 to 1.
+    pub passage_words: f32,
+    /// 1 where the question has a number that the passage lacks.
+    pub number_missing: f32,
+    /// Names in the question that stand neither in the sentence nor beside it, at most 2.
+    pub names_missing: f32,
+    /// 1 where a number is asked for and the sentence has none.
+    pub no_number: f32,
+    /// 1 where a person is asked for and the sentence names nobody.
+    pub no_person: f32,
+    /// Words of the question that carry meaning, in tens.
+    pub length: f32,
+    /// 1 where either the question or the sentence is negated.
+    pub negation: f32,
+}
+
+/// Weights of the logistic function over [`Signals::values`], after the bias.
+const BIAS: f32 = -3.91;
+const WEIGHTS: [f32; 11] = [
+    3.54, 2.69, 4.25, -3.36, -1.27, -2.23, -0.76, -0.78, -0.95, 1.18, -1.48,
+];
+
+impl Signals {
+    /// Names and values, in the order of the weights.
+    pub fn values(&self) -> [(&'static str, f32); 11] {
+        [
+            ("sentence_cosine", self.sentence_cosine),
+            ("sentence_words", self.sentence_words),
+            ("passage_cosine", self.passage_cosine),
+            ("best_cosine", self.best_cosine),
+            ("passage_words", self.passage_words),
+            ("number_missing", self.number_missing),
+            ("names_missing", self.names_missing),
+            ("no_number", self.no_number),
+            ("no_person", self.no_person),
+            ("length", self.length),
+            ("negation", self.negation),
+        ]
+    }
+
+    fn probability(&self) -> f32 {
+        let weighted = self.values().into_iter().zip(WEIGHTS);
+        let x = BIAS
+            + weighted
+                .map(|((_, value), weight)| value * weight)
+                .sum::<f32>();
+        1.0 / (1.0 + (-x).exp())
+    }
+}
+
+/// Judges a question by the sentence at `range` of `evidence`, whose cosine is `cosine`;
+/// `best_cosine` is the best of all passages.
+pub(super) fn judge(
+    part: &Part,
+    evidence: &Evidence,
+    range: ByteRange,
+    cosine: f32,
+    best_cosine: f32,
+) -> Answerability {
+    let passage = &evidence.passage;
+    let sentence = passage.said(range);
+    let question = &part.question;
+    let asked = Asked::of(&part.text);
+    let new_words = || new_words(&sentence, question.words());
+    let around = around(evidence, range);
+    let context = format!(
+        "{}\n{}\n{around}",
+        passage.title.as_deref().unwrap_or_default(),
+        passage.heading.as_deref().unwrap_or_default()
+    );
+    let known = word_set(&context);
+    let missing = names(&part.text)
+        .filter(|name| content_words(name).iter().any(|word| !known.contains(word)))
+        .count();
+    let numbers_there = numbers(&passage.text);
+    let flag = |holds: bool| f32::from(u8::from(holds));
+    let signals = Signals {
+        sentence_cosine: cosine,
+        sentence_words: question.coverage(&sentence),
+        passage_cosine: passage.dense_score.unwrap_or(0.0),
+        best_cosine,
+        passage_words: passage.coverage(&part.text),
+        number_missing: flag(
+            numbers(&part.text)
+                .iter()
+                .any(|number| !numbers_there.contains(number)),
+        ),
+        names_missing: missing.min(2) as f32,
+        no_number: flag(
+            asked == Asked::Number
+                && !new_words().any(|word| word.contains(|c: char| c.is_numeric())),
+        ),
+        no_person: flag(
+            asked == Asked::Person && !new_words().any(|word| word.starts_with(char::is_uppercase)),
+        ),
+        length: (question.words().len().min(20)) as f32 / 10.0,
+        negation: flag(is_negated(&part.text) != is_negated(&sentence)),
+    };
+    Answerability {
+        probability: signals.probability(),
+        signals,
+    }
+}
+
+/// The kind of thing that a question asks for, as far as its words tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Number,
+    Person,
+    Anything,
+}
+
+impl Asked {
+    fn of(question: &str) -> Self {
+        const AFTER_HOW: [&str; 6] = ["many", "much", "long", "old", "far", "large"];
+        const AFTER_WHAT: [&str; 3] = ["year", "date", "century"];
+        let words: Vec<String> = question.unicode_words().map(str::to_lowercase).collect();
+        let followed = |first: &[&str], second: &[&str]| {
+            words
+                .windows(2)
+                .any(|pair| first.contains(&pair[0].as_str()) && second.contains(&pair[1].as_str()))
+        };
+        let has = |any: &[&str]| words.iter().any(|word| any.contains(&word.as_str()));
+        if has(&["when"])
+            || followed(&["how"], &AFTER_HOW)
+            || followed(&["what", "which"], &AFTER_WHAT)
+        {
+            Self::Number
+        } else if has(&["who", "whom", "whose"]) {
+            Self::Person
+        } else {
+            Self::Anything
+        }
+    }
+}
+
+/// Words of a sentence but its first that are not the question's.
+fn new_words<'t>(sentence: &'t str, asked: &'t HashSet<String>) -> impl Iterator<Item = &'t str> {
+    sentence
+        .unicode_words()
+        .skip(1)
+        .filter(|word| content_words(word).iter().any(|stem| !asked.contains(stem)))
+}
+
+/// Words of a question but its first that are written as names are.
+fn names(question: &str) -> impl Iterator<Item = &str> {
+    question
+        .unicode_words()
+        .skip(1)
+        .filter(|word| word.starts_with(char::is_uppercase))
+}
+
+/// The text from the sentence before `range` to the one after it.
+fn around(evidence: &Evidence, range: ByteRange) -> &str {
+    let sentences = evidence.sentences();
+    let first = sentences
+        .partition_point(|s| s.end <= range.start)
+        .saturating_sub(1);
+    let last = sentences.partition_point(|s| s.start < range.end);
+    let end = sentences
+        .get(last)
+        .or(sentences.last())
+        .map_or(range.end, |s| s.end);
+    let start = sentences
+        .get(first)
+        .map_or(range.start, |s| s.start.min(range.start));
+    evidence
+        .passage
+        .slice(ByteRange::new(start, end.max(range.end)))
+}
+
+fn is_negated(text: &str) -> bool {
+    const WORDS: [&str; 7] = ["not", "never", "no", "without", "except", "least", "fail"];
+    text.unicode_words().any(|word| {
+        let word = word.to_lowercase();
+        WORDS.contains(&word.as_str()) || word.ends_with("n't") || word.ends_with("n’t")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_told_from_the_words() {
+        for (question, asked) in [
+            ("When were the Normans in Normandy?", Asked::Number),
+            ("How many days of leave are there?", Asked::Number),
+            ("In what year was it built?", Asked::Number),
+            ("Who ruled the duchy?", Asked::Person),
+            ("How is it made?", Asked::Anything),
+        ] {
+            assert_eq!(Asked::of(question), asked, "{question}");
+        }
+    }
+
+    #[test]
+    fn negation_is_seen_in_words_and_contractions() {
+        for text in ["It did not open.", "They don’t say", "never again"] {
+            assert!(is_negated(text), "{text}");
+        }
+        assert!(!is_negated("A note on nothing else"));
+    }
+
+    #[test]
+    fn a_near_sentence_with_the_words_is_likelier_than_one_without() {
+        let near = Signals {
+            sentence_cosine: 0.8,
+            sentence_words: 1.0,
+            passage_cosine: 0.7,
+            best_cosine: 0.7,
+            passage_words: 1.0,
+            length: 0.5,
+            ..Signals::default()
+        };
+        let wrong_number = Signals {
+            number_missing: 1.0,
+            ..near
+        };
+        let other = Signals {
+            names_missing: 2.0,
+            sentence_words: 0.3,
+            ..near
+        };
+        assert!(near.probability() > 0.5);
+        assert!(wrong_number.probability() < near.probability());
+        assert!(other.probability() < near.probability());
+    }
+}
