@@ -51,7 +51,7 @@ pub use faq_index::{
 };
 pub use faq_ingest::{
     Block, BlockKind, ByteRange, Chunk, ChunkConfig, ChunkError, Document, Format, Layout, LeftOut,
-    Limits, Page, PageArea, PageSize, ParseError, ParseOptions, Utf16Range, Warning,
+    Limits, Link, Page, PageArea, PageSize, ParseError, ParseOptions, Utf16Range, Warning,
 };
 pub use ingest::{
     Chunked, DocumentReader, Embedded, Failure, InProcess, IngestOptions, IngestReport, Parsed,

@@ -221,7 +221,18 @@ fn broken(document: &Document) -> Option<&'static str> {
         }
         end = block.range.end;
     }
-    (end != document.text.len()).then_some("the last block ends the text")
+    if end != document.text.len() {
+        return Some("the last block ends the text");
+    }
+    let mut end = 0;
+    for link in &document.links {
+        let words = link.range.slice(&document.text);
+        if link.range.start < end || words.is_none_or(|w| w.trim().is_empty()) {
+            return Some("links are words, one after the other");
+        }
+        end = link.range.end;
+    }
+    None
 }
 
 fn damage(mut bytes: Vec<u8>, kind: &str, seed: usize, path: &str) -> Vec<u8> {

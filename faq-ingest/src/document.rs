@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteRange, Format, Layout};
+use crate::link::{self, KeepLinks, TargetId, Targets};
+use crate::{ByteRange, Format, Layout, Link};
 
 /// A parsed document.
 ///
@@ -28,6 +29,10 @@ pub struct Document {
     pub pages: Vec<Page>,
     /// What could not be read, or was left out, and why.
     pub warnings: Vec<Warning>,
+    /// Words that lead somewhere, in reading order; they do not overlap. Links to a place in the
+    /// same document are none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// Where the blocks stand on the pages, where it was asked for and the format has such places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
@@ -125,6 +130,8 @@ pub struct DocumentBuilder {
     blocks: Vec<Block>,
     pages: Vec<Page>,
     warnings: Vec<Warning>,
+    links: Vec<Link>,
+    targets: Targets,
     /// Where the blocks stand on the pages, where that is known.
     pub layout: Option<Layout>,
     /// The title the document itself declares.
@@ -168,12 +175,7 @@ impl DocumentBuilder {
     /// Appends a block. Text that is blank is dropped; outer white space is trimmed (only
     /// blank lines around code); control characters are removed.
     pub fn push(&mut self, kind: BlockKind, level: Option<u8>, page: Option<u32>, text: &str) {
-        let is_unseen = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-        let seen = if text.contains(is_unseen) {
-            Cow::Owned(text.chars().filter(|&c| !is_unseen(c)).collect())
-        } else {
-            Cow::Borrowed(text)
-        };
+        let (seen, links) = seen(text);
         let trimmed = match kind {
             BlockKind::Code => seen.trim_start_matches('\n').trim_end(),
             _ => seen.trim(),
@@ -194,6 +196,9 @@ impl DocumentBuilder {
         let start = self.text.len();
         self.text.push_str(trimmed);
         let range = ByteRange::new(start, self.text.len());
+        // What was trimmed off is blank, and links begin and end with words.
+        let before = trimmed.as_ptr() as usize - seen.as_ptr() as usize;
+        self.add_links(&links, |at| start + at.saturating_sub(before));
         self.blocks.push(Block {
             kind,
             level,
@@ -204,9 +209,19 @@ impl DocumentBuilder {
 
     /// Appends another's blocks and warnings, its title and pages aside.
     pub(crate) fn append(&mut self, other: Self) {
+        let mut links = other.links.into_iter().peekable();
         for block in &other.blocks {
             let text = block.range.slice(&other.text).unwrap_or_default();
+            let count = self.blocks.len();
             self.push(block.kind, block.level, block.page, text);
+            let Some(own) = self.blocks.get(count).map(|b| b.range) else {
+                continue;
+            };
+            while let Some(link) = links.next_if(|l| l.range.start < block.range.end) {
+                let start = own.start + (link.range.start - block.range.start);
+                let range = ByteRange::new(start, start + link.range.len());
+                self.links.push(Link { range, ..link });
+            }
         }
         self.warnings.extend(other.warnings);
     }
@@ -215,15 +230,70 @@ impl DocumentBuilder {
     pub(crate) fn push_code_line(&mut self, line: &str) {
         match self.blocks.last_mut() {
             Some(last) if last.kind == BlockKind::Code && last.page.is_none() => {
-                let line = line.trim_end();
+                let (line, links) = seen(line);
                 self.text.push('\n');
-                self.text.extend(
-                    line.chars()
-                        .filter(|&c| !c.is_control() || c == '\n' || c == '\t'),
-                );
+                let start = self.text.len();
+                self.text.push_str(line.trim_end());
                 last.range.end = self.text.len();
+                self.add_links(&links, |at| start + at);
             }
             _ => self.push(BlockKind::Code, None, None, line),
+        }
+    }
+
+    /// Says which targets count from here on; all, unless this is called.
+    pub(crate) fn keep_links(&mut self, keep: KeepLinks) {
+        self.targets.keep = keep;
+    }
+
+    /// The number of a target, for [`Inline::lead_to`](crate::inline::Inline::lead_to); `None`
+    /// where it leads nowhere, or to a place in the document itself.
+    pub(crate) fn target(&mut self, target: &str) -> Option<TargetId> {
+        self.targets.id(target)
+    }
+
+    fn add_links(&mut self, links: &[(ByteRange, TargetId)], place: impl Fn(usize) -> usize) {
+        for (range, target) in links {
+            let end = place(range.end).min(self.text.len());
+            let range = ByteRange::new(place(range.start).min(end), end);
+            if let Some(target) = self.targets.get(*target)
+                && !range.is_empty()
+            {
+                let target = target.to_owned();
+                self.links.push(Link { range, target });
+            }
+        }
+    }
+
+    /// The text so far, from byte `at` on.
+    pub(crate) fn text_from(&self, at: usize) -> Option<&str> {
+        self.text.get(at..)
+    }
+
+    /// Where the last block begins; the end of the text where there is none.
+    pub(crate) fn last_block_start(&self) -> usize {
+        self.blocks
+            .last()
+            .map_or(self.text.len(), |block| block.range.start)
+    }
+
+    /// Says where words of the text so far lead. A range that is blank, that is not within one
+    /// block, or that overlaps a link before it, is left out.
+    pub fn link(&mut self, range: ByteRange, target: impl Into<String>) {
+        let words = range.slice(&self.text).map(str::trim);
+        let in_block = self.blocks.partition_point(|b| b.range.end < range.end);
+        let fits = self
+            .blocks
+            .get(in_block)
+            .is_some_and(|b| b.range.contains(range));
+        let at = self.links.partition_point(|l| l.range.start < range.start);
+        let free = at
+            .checked_sub(1)
+            .is_none_or(|before| !self.links[before].range.overlaps(range))
+            && self.links.get(at).is_none_or(|l| !l.range.overlaps(range));
+        if fits && free && words.is_some_and(|w| !w.is_empty()) {
+            let target = target.into();
+            self.links.insert(at, Link { range, target });
         }
     }
 
@@ -259,6 +329,8 @@ impl DocumentBuilder {
             blocks,
             pages,
             warnings,
+            links,
+            targets: _,
             layout,
             title,
         } = self;
@@ -270,9 +342,21 @@ impl DocumentBuilder {
             blocks,
             pages,
             warnings,
+            links,
             layout,
         }
     }
+}
+
+/// A block's text without control characters, and the links in it.
+fn seen(text: &str) -> (Cow<'_, str>, Vec<(ByteRange, TargetId)>) {
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(|c| is_control(c) || link::is_mark(c)) {
+        return (Cow::Borrowed(text), Vec::new());
+    }
+    let shown: String = text.chars().filter(|&c| !is_control(c)).collect();
+    let (text, links) = link::take(&shown);
+    (Cow::Owned(text), links)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use crate::archive::Archive;
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
+use crate::link::KeepLinks;
 use crate::ooxml::resolve;
 use crate::xml::{Token, Xml, text_of};
 use crate::{Document, Format, ParseError, html};
@@ -40,6 +41,7 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         None => HashSet::new(),
     };
     let mut out = DocumentBuilder::new();
+    out.keep_links(KeepLinks::Absolute);
     out.title = text_of("title", &opf, Format::Epub, budget)?;
     for id in &package.spine {
         budget.check_clock()?;

@@ -3,7 +3,7 @@
 //! Markup goes, what a reader sees stays: a link's text, an image's description, the fence's
 //! content whole. HTML blocks are read as HTML.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
 use crate::document::DocumentBuilder;
 use crate::inline::Inline;
@@ -154,6 +154,18 @@ impl Reader<'_> {
             }
             Tag::TableHead => self.table.start_row(true),
             Tag::TableRow => self.table.start_row(false),
+            Tag::Link {
+                link_type,
+                dest_url,
+                ..
+            } => {
+                let scheme = match link_type {
+                    LinkType::Email => "mailto:",
+                    _ => "",
+                };
+                let target = self.out.target(&format!("{scheme}{dest_url}"));
+                self.text.lead_to(target);
+            }
             _ => {}
         }
         Ok(())
@@ -209,6 +221,7 @@ impl Reader<'_> {
                 self.tables
                     .write(&table, HeaderRule::Named, None, self.out, self.budget)?;
             }
+            TagEnd::Link => self.text.lead_to(None),
             TagEnd::Paragraph | TagEnd::BlockQuote(_) => self.flush(),
             _ => {}
         }
@@ -304,6 +317,33 @@ mod tests {
         assert_eq!(
             document.text,
             "Plan | Price\n--- | ---\nBasic | 5\n\na\n\n  b"
+        );
+    }
+
+    #[test]
+    fn links_say_where_they_lead() {
+        let document = read(
+            "# On [rules](https://r.example/a \"T\")\n\nAsk <hr@r.example> or [see *the* ![x](i.png)\n\
+             page][p] in [here](#here).\n\n| a [b](c.md) |\n|---|\n| [d](e) |\n\n[p]: ../p.html\n",
+        );
+        assert_eq!(
+            document.text,
+            "On rules\n\nAsk hr@r.example or see the x page in here.\n\na b\nd"
+        );
+        let links: Vec<_> = document
+            .links
+            .iter()
+            .map(|l| (l.range.slice(&document.text).unwrap(), l.target.as_str()))
+            .collect();
+        assert_eq!(
+            links,
+            [
+                ("rules", "https://r.example/a"),
+                ("hr@r.example", "mailto:hr@r.example"),
+                ("see the x page", "../p.html"),
+                ("b", "c.md"),
+                ("d", "e"),
+            ]
         );
     }
 

@@ -43,10 +43,10 @@ pub(crate) fn flat(pieces: &[Piece]) -> String {
     let mut text = Inline::default();
     for piece in pieces {
         match piece {
-            Piece::Text { text: t, .. } => text.push(t),
+            Piece::Text { text: t, .. } => text.push_made(t),
             Piece::Table(table) => {
                 for cell in table.texts() {
-                    text.push(cell);
+                    text.push_made(cell);
                     text.space();
                 }
             }

@@ -5,8 +5,9 @@
 //! each; a row of one cell across the table above its header is a paragraph.
 
 use crate::document::DocumentBuilder;
-use crate::inline::one_line;
+use crate::inline::made_one_line;
 use crate::limits::Budget;
+use crate::link::plain;
 use crate::{BlockKind, ParseError};
 
 /// Between two cells of a row.
@@ -96,7 +97,7 @@ impl Table {
         if self.rows.is_empty() {
             self.start_row(false);
         }
-        cell.text = one_line(&cell.text);
+        cell.text = made_one_line(&cell.text);
         if let Some(row) = self.rows.last_mut() {
             row.cells.push(cell);
         }
@@ -131,8 +132,9 @@ impl Table {
                 .skip(1)
                 .all(|c| !c.text.is_empty())
             && self.rows[0].cells.iter().all(|c| {
-                c.text.len() <= LONGEST_LABEL / 2
-                    && !c.text.starts_with(|c: char| c.is_ascii_digit())
+                let text = plain(&c.text);
+                text.len() <= LONGEST_LABEL / 2
+                    && !text.starts_with(|c: char| c.is_ascii_digit())
                     && !c.continues
             });
         usize::from(likely)
@@ -220,7 +222,7 @@ impl Header {
     /// Takes in one row of the header: each cell is over all the columns it spans.
     fn add(&mut self, row: &[Placed]) {
         for cell in row {
-            let wide = cell.to - cell.from > WIDEST_SPAN || cell.text.len() > LONGEST_LABEL;
+            let wide = cell.to - cell.from > WIDEST_SPAN || plain(&cell.text).len() > LONGEST_LABEL;
             let to = if wide { cell.from + 1 } else { cell.to };
             if cell.text.is_empty() {
                 continue;
@@ -231,7 +233,7 @@ impl Header {
             for column in &mut self.columns[cell.from.min(to)..to] {
                 if column.is_empty() {
                     column.clone_from(&cell.text);
-                } else if *column != cell.text {
+                } else if plain(column) != plain(&cell.text) {
                     column.push_str(" / ");
                     column.push_str(&cell.text);
                 }
@@ -362,7 +364,7 @@ fn place(row: &Row, above: &[Placed]) -> Vec<Placed> {
             }
         }
         let width = cell.columns.clamp(1, MOST_COLUMNS);
-        let rows_left = if cell.text.len() > LONGEST_LABEL {
+        let rows_left = if plain(&cell.text).len() > LONGEST_LABEL {
             1
         } else {
             cell.rows.max(1)

@@ -59,6 +59,13 @@ fn check(document: &Document) {
         end = block.range.end;
     }
     assert_eq!(end, document.text.len(), "text behind the last block");
+    let mut end = 0;
+    for link in &document.links {
+        assert!(link.range.start >= end, "links overlap");
+        let words = link.range.slice(&document.text);
+        assert!(words.is_some_and(|w| !w.trim().is_empty()), "a blank link");
+        end = link.range.end;
+    }
 }
 
 struct Words;

@@ -200,6 +200,8 @@ impl Collection {
                 blocks,
                 pages,
                 warnings,
+                // Not stored: nothing that is made of a document again needs them.
+                links: Vec::new(),
                 layout: None,
             },
         })

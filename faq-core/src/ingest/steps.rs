@@ -288,6 +288,7 @@ impl Collection {
             blocks,
             pages,
             warnings,
+            links: _,
             layout: _,
         } = document;
         let extra = serde_json::to_vec(&Extra {

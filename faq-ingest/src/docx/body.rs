@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use crate::document::DocumentBuilder;
 use crate::inline::Inline;
 use crate::limits::Budget;
+use crate::link;
 use crate::numeral;
 use crate::ooxml::chart::Chart;
 use crate::piece::{Piece, flat};
@@ -16,6 +17,7 @@ use crate::table::{Cell, Table, TableWriter};
 use crate::xml::{Element, Token, Xml};
 use crate::{BlockKind, Format, ParseError};
 
+use super::field::Fields;
 use super::math::Math;
 use super::notes::Numbered;
 use super::numbering::{Marker, Numbering};
@@ -30,6 +32,8 @@ pub(super) struct Parts {
     pub(super) endnotes: Numbered,
     /// Charts by the ids of their relations.
     pub(super) charts: HashMap<String, Chart>,
+    /// Targets of hyperlinks by the ids of their relations.
+    pub(super) links: HashMap<String, String>,
 }
 
 pub(super) struct Body<'o> {
@@ -42,8 +46,10 @@ pub(super) struct Body<'o> {
     skipped: usize,
     /// Inside the text of a run.
     in_text: bool,
-    /// Open fields of this paragraph that are still in their code.
-    field_codes: usize,
+    /// Open fields of this paragraph.
+    fields: Fields,
+    /// Inside the code of a field.
+    in_code: bool,
     /// The equation that is read.
     math: Option<Math>,
     /// For every open alternative, whether one of its choices was taken.
@@ -147,7 +153,8 @@ impl<'o> Body<'o> {
             frames: vec![Frame::default()],
             skipped: 0,
             in_text: false,
-            field_codes: 0,
+            fields: Fields::default(),
+            in_code: false,
             math: None,
             alternatives: Vec::new(),
             images: 0,
@@ -185,7 +192,12 @@ impl<'o> Body<'o> {
             math.text(text);
             return;
         }
-        if self.in_text && self.skipped == 0 && self.field_codes == 0 {
+        if self.skipped > 0 {
+            return;
+        }
+        if self.in_code {
+            self.fields.code(text);
+        } else if self.in_text && !self.fields.in_code() {
             self.push(text);
         }
     }
@@ -195,6 +207,14 @@ impl<'o> Body<'o> {
             && !paragraph.hidden
         {
             paragraph.text.push(text);
+        }
+    }
+
+    /// What comes next in the paragraph leads to `target`.
+    fn lead_to(&mut self, target: &str) {
+        let target = self.out.target(target);
+        if let Some(paragraph) = self.paragraph() {
+            paragraph.text.lead_to(target);
         }
     }
 
@@ -208,6 +228,10 @@ impl<'o> Body<'o> {
 
     fn open(&mut self, element: &Element<'_>) {
         let name = element.name();
+        if name == "instrText" {
+            self.in_code = true;
+            return;
+        }
         if is_left_out(name) {
             self.skipped = 1;
             return;
@@ -243,10 +267,26 @@ impl<'o> Body<'o> {
             "footnoteReference" | "endnoteReference" => self.refer(element),
             "chart" => self.chart(element),
             "fldChar" => match element.attribute("fldCharType").as_deref() {
-                Some("begin") => self.field_codes += 1,
-                Some("separate") => self.field_codes = self.field_codes.saturating_sub(1),
+                Some("begin") => self.fields.begin(),
+                Some("separate") => {
+                    if let Some(target) = self.fields.separate() {
+                        self.lead_to(&target);
+                    }
+                }
+                Some("end") if self.fields.end() => self.lead_to(""),
                 _ => {}
             },
+            "fldSimple" => {
+                let code = element.attribute("instr").unwrap_or_default();
+                self.lead_to(&link::of_field(&code).unwrap_or_default());
+            }
+            "hyperlink" => {
+                let id = element.attribute("id").unwrap_or_default();
+                let target = self.parts.links.get(&id);
+                let place = element.attribute("anchor").map(|place| format!("#{place}"));
+                let target = target.map(|to| format!("{to}{}", place.unwrap_or_default()));
+                self.lead_to(&target.unwrap_or_default());
+            }
             _ => self.open_in_paragraph(element),
         }
     }
@@ -283,6 +323,8 @@ impl<'o> Body<'o> {
         match name {
             "p" => self.close_paragraph()?,
             "t" => self.in_text = false,
+            "instrText" => self.in_code = false,
+            "hyperlink" | "fldSimple" => self.lead_to(""),
             "tbl" => self.close_table()?,
             "tc" => self.close_cell(),
             "txbxContent" => self.close_text_box(),
@@ -317,7 +359,7 @@ impl<'o> Body<'o> {
     }
 
     fn close_paragraph(&mut self) -> Result<(), ParseError> {
-        self.field_codes = 0;
+        self.fields.clear();
         let Some(mut paragraph) = self.frame().and_then(|f| f.paragraph.take()) else {
             return Ok(());
         };

@@ -5,6 +5,7 @@
 //! footers once after it. Entry names are looked up, never used as paths.
 
 mod body;
+mod field;
 mod math;
 mod notes;
 mod numbering;
@@ -19,6 +20,7 @@ use crate::ooxml::chart::Chart;
 use crate::ooxml::{self, Relations};
 use crate::{BlockKind, Document, Format, ParseError};
 use body::{Body, Parts};
+use notes::Numbered;
 use numbering::Numbering;
 use styles::Styles;
 
@@ -32,11 +34,31 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         let usual = ooxml::resolve(folder, &format!("{kind}.xml"));
         archive.text(relations.kind(kind).unwrap_or(&usual))
     };
+    let footnotes = part("footnotes")?;
+    let endnotes = part("endnotes")?;
     let parts = Parts {
         numbering: Numbering::read(part("numbering")?.as_deref(), budget)?,
         styles: Styles::read(part("styles")?.as_deref(), budget)?,
-        footnotes: notes::read(part("footnotes")?.as_deref(), "footnote", budget)?,
-        endnotes: notes::read(part("endnotes")?.as_deref(), "endnote", budget)?,
+        footnotes: notes(
+            "footnote",
+            footnotes,
+            &relations,
+            &mut archive,
+            &mut out,
+            budget,
+        )?,
+        endnotes: notes(
+            "endnote",
+            endnotes,
+            &relations,
+            &mut archive,
+            &mut out,
+            budget,
+        )?,
+        links: relations
+            .links()
+            .map(|(id, target)| (id.to_owned(), target.to_owned()))
+            .collect(),
         charts: charts(&relations, &mut archive, budget)?,
     };
     let headers = running(&relations, "header", &mut archive, budget)?;
@@ -62,6 +84,25 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         });
     }
     Ok(out.finish(Format::Docx))
+}
+
+/// Notes of one kind, with where their words lead.
+fn notes(
+    kind: &str,
+    part: Option<String>,
+    relations: &Relations,
+    archive: &mut Archive<'_>,
+    out: &mut DocumentBuilder,
+    budget: &Budget,
+) -> Result<Numbered, ParseError> {
+    let Some(part) = part else {
+        return Ok(Numbered::default());
+    };
+    let own = match relations.kind(&format!("{kind}s")) {
+        Some(name) => Relations::of(name, Format::Docx, archive, budget)?,
+        None => Relations::default(),
+    };
+    notes::read(&part, kind, &own, out, budget)
 }
 
 fn charts(

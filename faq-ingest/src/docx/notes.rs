@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use super::body::{is_left_out, symbol};
 use crate::ParseError;
+use crate::document::DocumentBuilder;
 use crate::inline::Inline;
 use crate::limits::Budget;
 use crate::numeral;
+use crate::ooxml::Relations;
 use crate::xml::{Token, Xml};
 
 /// Notes of one kind.
@@ -26,16 +28,16 @@ impl Numbered {
     }
 }
 
-/// Reads a part of notes; `kind` is the name of the element around each.
+/// Reads a part of notes; `kind` is the name of the element around each, `relations` are
+/// the part's.
 pub(super) fn read(
-    part: Option<&str>,
+    part: &str,
     kind: &str,
+    relations: &Relations,
+    out: &mut DocumentBuilder,
     budget: &Budget,
 ) -> Result<Numbered, ParseError> {
     let mut notes = Numbered::default();
-    let Some(part) = part else {
-        return Ok(notes);
-    };
     let mut open: Option<String> = None;
     let mut text = Inline::default();
     let mut in_text = false;
@@ -51,6 +53,11 @@ pub(super) fn read(
                 }
                 "t" => in_text = true,
                 "tab" | "br" | "cr" | "p" => text.space(),
+                "hyperlink" => {
+                    let id = e.attribute("id").unwrap_or_default();
+                    let target = relations.links().find(|(known, _)| *known == id);
+                    text.lead_to(target.and_then(|(_, target)| out.target(target)));
+                }
                 "noBreakHyphen" => text.push("-"),
                 "sym" => text.push(&symbol(&e)),
                 name if is_left_out(name) => skipped = 1,
@@ -59,7 +66,9 @@ pub(super) fn read(
             Token::Close(_) if skipped > 0 => skipped -= 1,
             Token::Close(name) => {
                 in_text = false;
-                if name == kind {
+                if name == "hyperlink" {
+                    text.lead_to(None);
+                } else if name == kind {
                     let text = text.take();
                     if let Some(id) = open.take().filter(|_| !text.is_empty()) {
                         notes.texts.insert(id, text);

@@ -124,6 +124,11 @@ impl<'t, 'o> Reader<'t, 'o> {
             return Ok(false);
         }
         self.sections += usize::from(element::is_sectioning(element));
+        if &*element.name == "a" {
+            let href = element.attribute("href").unwrap_or_default();
+            let target = self.out.target(href);
+            self.text.lead_to(target);
+        }
         match role {
             Role::LineBreak => self.text.line_break(),
             Role::Image => element::push_description(element, &mut self.text),
@@ -188,6 +193,9 @@ impl<'t, 'o> Reader<'t, 'o> {
 
     fn leave(&mut self, id: Id, element: &Element) -> Result<(), ParseError> {
         self.sections -= usize::from(element::is_sectioning(element));
+        if &*element.name == "a" {
+            self.text.lead_to(None);
+        }
         let role = element::role(element);
         match role {
             Role::Inline | Role::Skipped | Role::LineBreak | Role::Image => return Ok(()),

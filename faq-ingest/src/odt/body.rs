@@ -9,6 +9,7 @@ use super::styles::{Level, Styles};
 use crate::document::DocumentBuilder;
 use crate::inline::Inline;
 use crate::limits::Budget;
+use crate::link::KeepLinks;
 use crate::numeral;
 use crate::piece::{Piece, flat};
 use crate::table::{Cell, Table, TableWriter};
@@ -49,6 +50,7 @@ enum Role {
     Note,
     Citation,
     NoteBody,
+    Link,
     Other,
 }
 
@@ -121,6 +123,7 @@ impl<'o> Body<'o> {
         budget: &Budget,
     ) -> Result<Vec<Piece>, ParseError> {
         let mut out = DocumentBuilder::new();
+        out.keep_links(KeepLinks::None);
         let mut body = Body::new(styles, HashMap::new(), &mut out, budget);
         body.frames.push(Frame::default());
         body.run(part)?;
@@ -199,6 +202,14 @@ impl<'o> Body<'o> {
                     .attribute("style-name")
                     .is_some_and(|s| self.styles.is_hidden(&s));
                 if hidden { Role::Skipped } else { Role::Other }
+            }
+            "text:a" => {
+                let href = element.attribute("href").unwrap_or_default();
+                let target = self.out.target(&href);
+                if let Some(paragraph) = self.paragraph() {
+                    paragraph.text.lead_to(target);
+                }
+                Role::Link
             }
             "text:s" | "text:tab" => {
                 if let Some(paragraph) = self.paragraph() {
@@ -287,6 +298,11 @@ impl<'o> Body<'o> {
             }
             Role::TextBox => self.close_frame(),
             Role::Note => self.close_note(),
+            Role::Link => {
+                if let Some(paragraph) = self.paragraph() {
+                    paragraph.text.lead_to(None);
+                }
+            }
             Role::NoteBody | Role::Citation | Role::Other | Role::Skipped => {}
         }
         Ok(())

@@ -9,7 +9,11 @@ use crate::{Format, ParseError};
 
 /// What one part refers to.
 #[derive(Debug, Default)]
-pub(crate) struct Relations(Vec<Relation>);
+pub(crate) struct Relations {
+    parts: Vec<Relation>,
+    /// Targets of hyperlinks by the ids of their relations.
+    links: Vec<(String, String)>,
+}
 
 #[derive(Debug)]
 struct Relation {
@@ -31,7 +35,7 @@ impl Relations {
         let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
         let slash = if folder.is_empty() { "" } else { "/" };
         let name = format!("{folder}{slash}_rels/{file}.rels");
-        let mut relations = Vec::new();
+        let mut relations = Self::default();
         let Some(text) = archive.text(&name)? else {
             return Ok(Self::default());
         };
@@ -39,18 +43,24 @@ impl Relations {
         while let Some(token) = xml.next()? {
             if let Token::Open(element) = token
                 && element.is("Relationship")
-                && element.attribute("TargetMode").as_deref() != Some("External")
                 && let Some(kind) = element.attribute("Type")
                 && let Some(target) = element.attribute("Target")
             {
-                relations.push(Relation {
-                    id: element.attribute("Id").unwrap_or_default(),
-                    kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
-                    target: resolve(folder, &target),
-                });
+                let id = element.attribute("Id").unwrap_or_default();
+                let kind = kind.rsplit('/').next().unwrap_or_default();
+                let external = element.attribute("TargetMode").as_deref() == Some("External");
+                if external && kind == "hyperlink" {
+                    relations.links.push((id, target));
+                } else if !external {
+                    relations.parts.push(Relation {
+                        id,
+                        kind: kind.to_owned(),
+                        target: resolve(folder, &target),
+                    });
+                }
             }
         }
-        Ok(Self(relations))
+        Ok(relations)
     }
 
     /// The first part of this kind.
@@ -60,7 +70,7 @@ impl Relations {
 
     /// All parts of this kind, in the order given.
     pub(crate) fn all(&self, kind: &str) -> impl Iterator<Item = &str> {
-        self.0
+        self.parts
             .iter()
             .filter(move |r| r.kind == kind)
             .map(|r| r.target.as_str())
@@ -68,15 +78,20 @@ impl Relations {
 
     /// All parts of this kind with their ids.
     pub(crate) fn with_ids(&self, kind: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.parts
             .iter()
             .filter(move |r| r.kind == kind)
             .map(|r| (r.id.as_str(), r.target.as_str()))
     }
 
+    /// Ids and targets of the hyperlinks that lead out of the package.
+    pub(crate) fn links(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.links.iter().map(|(id, to)| (id.as_str(), to.as_str()))
+    }
+
     /// The part with this id.
     pub(crate) fn id(&self, id: &str) -> Option<&str> {
-        let relation = self.0.iter().find(|r| r.id == id)?;
+        let relation = self.parts.iter().find(|r| r.id == id)?;
         Some(relation.target.as_str())
     }
 }

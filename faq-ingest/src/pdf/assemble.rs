@@ -7,7 +7,7 @@ use super::outline::Outline;
 use super::pages::PageText;
 use super::place::{self, Area, Frame};
 use super::words::Fragment;
-use super::{columns, furniture, ocr};
+use super::{columns, furniture, links, ocr};
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
 use crate::{BlockKind, Document, Format, Layout, LeftOut, PageArea, PageSize, ParseError};
@@ -92,6 +92,8 @@ pub(super) fn build(
         budget.check_clock()?;
         let number = (i + 1) as u32;
         let from = builder.text_len();
+        // A paragraph that runs on from the page before stands there.
+        let before = builder.last_block_start();
         for block in blocks {
             budget.tick()?;
             let done = blocks::finish(block, &headings, body, &vocabulary);
@@ -113,6 +115,9 @@ pub(super) fn build(
             }
         }
         builder.end_page(number, from);
+        if !page.links.is_empty() {
+            links::place(&page.links, before, &mut builder);
+        }
         warn_of(page, text, number, &mut builder);
     }
     if builder.is_empty() {

@@ -19,6 +19,7 @@ pub(super) use path::Segment;
 use super::font::{Font, FontCache, Style};
 use super::geometry::Matrix;
 use super::lexer::{Lexer, Operand, Token};
+use super::links::{self, LinkWords};
 use super::objects::{PageEntry, Source};
 use crate::ParseError;
 
@@ -82,6 +83,7 @@ pub(super) struct PageContent {
     pub(super) segments: Vec<Segment>,
     /// Glyphs of which no character is known.
     pub(super) unmapped: usize,
+    pub(super) links: Vec<LinkWords>,
     /// Whether a limit of this module cut the page short.
     pub(super) cut: bool,
 }
@@ -132,6 +134,7 @@ pub(super) fn page_content<'a>(
     interpreter.annotations(page, base)?;
     let mut out = interpreter.out;
     drop_outside(&mut out);
+    out.links = links::find(source, page, base, &out)?;
     Ok(out)
 }
 

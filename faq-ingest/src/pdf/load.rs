@@ -30,7 +30,7 @@ pub(super) fn load(bytes: &[u8], keep: Keep, budget: &Budget) -> Result<Document
     let options_of = LoadOptions {
         filter: match keep {
             Keep::Text => Some(without_images),
-            Keep::Images => Some(without_links),
+            Keep::Images => Some(without_structure),
             Keep::Everything => None,
         },
         ..options(budget, false)
@@ -75,21 +75,41 @@ fn without_images(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object
         // An empty stream would be looked for again.
         stream.content = vec![0];
     }
-    without_links(id, object)
+    without_structure(id, object)
 }
 
-/// Links and the structure tree, which tagged and linked documents have more of than of text.
-fn without_links(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
+/// Links within the document and the structure tree, which tagged and linked documents have more of
+/// than of text.
+fn without_structure(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     match object {
-        Object::Dictionary(dict)
-            if named(dict, b"Subtype", &[b"Link"]) || named(dict, b"Type", &[b"StructElem"]) =>
-        {
-            None
+        Object::Dictionary(dict) if named(dict, b"Subtype", &[b"Link"]) => {
+            outward(dict).map(|link| (id, Object::Dictionary(link)))
         }
+        Object::Dictionary(dict) if named(dict, b"Type", &[b"StructElem"]) => None,
         // The library keeps a stream where it is, and only asks whether it is wanted.
         Object::Stream(_) => Some((id, Object::Null)),
         other => Some((id, other.clone())),
     }
+}
+
+/// What is needed of a link that leads out of the document.
+fn outward(link: &Dictionary) -> Option<Dictionary> {
+    let action = link.get(b"A").ok()?;
+    let leads_out = match action {
+        Object::Dictionary(action) => action.has(b"URI"),
+        Object::Reference(_) => true,
+        _ => false,
+    };
+    if !leads_out {
+        return None;
+    }
+    let mut kept = Dictionary::new();
+    for key in ["Subtype", "Rect", "QuadPoints", "A"] {
+        if let Ok(value) = link.get(key.as_bytes()) {
+            kept.set(key, value.clone());
+        }
+    }
+    Some(kept)
 }
 
 fn named(dict: &Dictionary, key: &[u8], names: &[&[u8]]) -> bool {

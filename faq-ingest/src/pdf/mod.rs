@@ -23,6 +23,7 @@ mod grid;
 mod interpret;
 mod lexer;
 mod lines;
+mod links;
 mod load;
 mod objects;
 mod ocr;

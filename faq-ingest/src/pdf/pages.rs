@@ -6,6 +6,7 @@ use std::thread;
 use lopdf::{Document, ObjectId};
 
 use super::font::FontCache;
+use super::links::LinkWords;
 use super::objects::{PageEntry, Source};
 use super::place::Frame;
 use super::ruling::Rules;
@@ -29,6 +30,7 @@ pub(super) struct PageText {
     pub(super) tables: Vec<table::Row>,
     /// Text in other directions: margin notes, labels of axes, stamps.
     pub(super) aside: Vec<Direction>,
+    pub(super) links: Vec<LinkWords>,
     pub(super) width: f32,
     pub(super) height: f32,
     pub(super) has_image: bool,
@@ -180,6 +182,7 @@ fn read_page<'a>(
         height: content.height,
         has_image: content.has_image,
         images: content.images_by_size(),
+        links: content.links,
         unmapped: content.unmapped,
         glyphs: content.glyphs.len(),
         cut: content.cut,

@@ -37,7 +37,7 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         budget.check_pages(slides)?;
         let from = out.text_len();
         let own = Relations::of(&name, Format::Pptx, &mut archive, budget)?;
-        let linked = Linked::read(&own, &mut archive, budget)?;
+        let linked = Linked::read(&own, &mut archive, &mut out, budget)?;
         let shapes = Shapes::read(&text, linked, budget)?;
         images += shapes.images;
         let mut writer = Writer {

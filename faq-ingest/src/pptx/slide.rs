@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use crate::archive::Archive;
+use crate::document::DocumentBuilder;
 use crate::inline::Inline;
 use crate::limits::Budget;
+use crate::link::TargetId;
 use crate::numeral;
 use crate::ooxml::Relations;
 use crate::ooxml::chart::Chart;
@@ -12,20 +14,28 @@ use crate::table::{Cell, HeaderRule, Table};
 use crate::xml::{Element, Token, Xml};
 use crate::{Format, ParseError};
 
-/// Parts that a slide's shapes show: charts and diagrams, by the ids of their relations.
+/// What a slide's shapes show from elsewhere, charts and diagrams, and where their words lead, by
+/// the ids of their relations.
 #[derive(Debug, Default)]
 pub(super) struct Linked {
     charts: HashMap<String, Chart>,
     diagrams: HashMap<String, Vec<Part>>,
+    links: HashMap<String, TargetId>,
 }
 
 impl Linked {
     pub(super) fn read(
         relations: &Relations,
         archive: &mut Archive<'_>,
+        out: &mut DocumentBuilder,
         budget: &Budget,
     ) -> Result<Self, ParseError> {
         let mut linked = Self::default();
+        for (id, target) in relations.links() {
+            if let Some(target) = out.target(target) {
+                linked.links.insert(id.to_owned(), target);
+            }
+        }
         for (id, name) in relations.with_ids("chart") {
             if let Some(text) = archive.text(name)? {
                 let chart = Chart::read(&text, Format::Pptx, budget)?;
@@ -226,6 +236,11 @@ impl<'x> Reader<'x> {
                     start: start.unwrap_or(1),
                 });
             }
+            "r" | "fld" => paragraph.text.lead_to(None),
+            "hlinkClick" => {
+                let id = element.attribute("id").unwrap_or_default();
+                paragraph.text.lead_to(self.linked.links.get(&id).copied());
+            }
             "br" => paragraph.text.line_break(),
             "tab" => paragraph.text.space(),
             _ => {}
@@ -289,7 +304,7 @@ impl<'x> Reader<'x> {
             match holder {
                 Holder::Furniture => {}
                 Holder::Title => {
-                    title.push(&text);
+                    title.push_made(&text);
                     title.space();
                 }
                 Holder::Subtitle => self.shapes.parts.push(Part::Subtitle(one(&text))),
@@ -327,7 +342,7 @@ impl<'x> Reader<'x> {
 }
 
 fn one(text: &str) -> String {
-    crate::inline::one_line(text)
+    crate::inline::made_one_line(text)
 }
 
 fn cell(element: &Element<'_>) -> Cell {

@@ -7,10 +7,14 @@ use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
 use super::charset;
 use super::token::{Token, Tokens};
 use crate::document::DocumentBuilder;
-use crate::inline::{Inline, one_line};
+use crate::inline::{Inline, made_one_line, one_line};
 use crate::limits::Budget;
+use crate::link::{self, TargetId};
 use crate::table::{Cell, HeaderRule, Table, TableWriter};
 use crate::{BlockKind, ParseError};
+
+/// Longest code of a field that is kept, in bytes.
+const LONGEST_FIELD: usize = 16_384;
 
 /// What the text of a group is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,8 @@ enum Destination {
     /// Number or bullet of a list item.
     Marker,
     Note,
+    /// Code of a field.
+    Field,
 }
 
 /// What holds within a group.
@@ -35,6 +41,8 @@ struct Group {
     /// Characters that stand in for one of Unicode.
     fallback: usize,
     hidden: bool,
+    /// Where its text leads.
+    target: Option<TargetId>,
 }
 
 /// What holds for the paragraph that is read.
@@ -88,6 +96,8 @@ struct Reader<'o> {
     header_row: bool,
     tables: TableWriter,
     images: usize,
+    /// Code of the field that is read.
+    field: String,
 }
 
 /// Reads a file; says how many pictures it met.
@@ -120,6 +130,7 @@ impl<'o> Reader<'o> {
                 encoding: WINDOWS_1252,
                 fallback: 1,
                 hidden: false,
+                target: None,
             }],
             encoding: WINDOWS_1252,
             fonts: HashMap::new(),
@@ -144,6 +155,7 @@ impl<'o> Reader<'o> {
             header_row: false,
             tables: TableWriter::default(),
             images: 0,
+            field: String::new(),
         }
     }
 
@@ -211,12 +223,19 @@ impl<'o> Reader<'o> {
             return;
         }
         match group.destination {
-            Destination::Text => self.text.push(text),
+            Destination::Text => {
+                self.text.lead_to(group.target);
+                self.text.push(text);
+            }
             Destination::Marker => self.marker.push(text),
-            Destination::Note => self.note.push(text),
+            Destination::Note => {
+                self.note.lead_to(group.target);
+                self.note.push(text);
+            }
+            Destination::Field if self.field.len() < LONGEST_FIELD => self.field.push_str(text),
             Destination::Title => self.title.push_str(text),
             Destination::Styles => self.style.2.push_str(text),
-            Destination::Fonts | Destination::Info | Destination::Skipped => {}
+            Destination::Field | Destination::Fonts | Destination::Info | Destination::Skipped => {}
         }
     }
 
@@ -382,19 +401,31 @@ impl<'o> Reader<'o> {
             "title" if here == Destination::Info => Destination::Title,
             "listtext" | "pntext" if here == Destination::Text => Destination::Marker,
             "footnote" if here == Destination::Text => Destination::Note,
+            "fldinst" => {
+                self.field.clear();
+                Destination::Field
+            }
+            "fldrslt" => {
+                let code = std::mem::take(&mut self.field);
+                if let Some(target) = link::of_field(&code) {
+                    self.group().target = self.out.target(&target);
+                }
+                return starred;
+            }
             // Shapes hold text boxes; their properties are left out.
-            "shpinst" | "shptxt" | "fldrslt" | "field" | "shp" | "result" => return starred,
+            "shpinst" | "shptxt" | "field" | "shp" | "result" => return starred,
             "pict" => {
                 self.images += 1;
                 Destination::Skipped
             }
-            "fldinst" | "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl"
-            | "footerr" | "footerf" | "colortbl" | "filetbl" | "listtable" | "revtbl"
-            | "annotation" | "atnid" | "atnauthor" | "nonshppict" | "shprslt" | "sp" | "xe"
-            | "tc" | "rxe" | "objdata" | "themedata" | "datastore" | "pntxta" | "pntxtb"
-            | "ftnsep" | "ftnsepc" | "ftncn" | "aftnsep" | "aftnsepc" | "aftncn"
-            | "nesttableprops" | "nonesttables" | "author" | "operator" | "company"
-            | "generator" | "xmlnstbl" => Destination::Skipped,
+            "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr"
+            | "footerf" | "colortbl" | "filetbl" | "listtable" | "revtbl" | "annotation"
+            | "atnid" | "atnauthor" | "nonshppict" | "shprslt" | "sp" | "xe" | "tc" | "rxe"
+            | "objdata" | "themedata" | "datastore" | "pntxta" | "pntxtb" | "ftnsep"
+            | "ftnsepc" | "ftncn" | "aftnsep" | "aftnsepc" | "aftncn" | "nesttableprops"
+            | "nonesttables" | "author" | "operator" | "company" | "generator" | "xmlnstbl" => {
+                Destination::Skipped
+            }
             // A character style's definition has no number of a paragraph style.
             "cs" | "ds" | "ts" if here == Destination::Styles => Destination::Skipped,
             _ if starred => Destination::Skipped,
@@ -485,7 +516,7 @@ impl<'o> Reader<'o> {
     fn end_cell(&mut self) {
         let marker = self.marker.take();
         let text = self.text.take();
-        let text = one_line(&format!("{marker} {text}"));
+        let text = made_one_line(&format!("{marker} {text}"));
         if self.cells.len() < 1024 {
             self.cells.push(text);
         } else if let Some(last) = self.cells.last_mut() {

@@ -1,6 +1,6 @@
 //! What holds for every document, whatever the format.
 
-use faq_ingest::{BlockKind, Document};
+use faq_ingest::{Block, BlockKind, Document};
 
 /// Panics where `document` breaks a rule of its type.
 pub(crate) fn assert_invariants(document: &Document) {
@@ -51,6 +51,23 @@ pub(crate) fn assert_invariants(document: &Document) {
         assert_eq!(page.number as usize, index + 1);
         assert!(page.range.end <= document.text.len());
     }
+    let mut before = 0;
+    for link in &document.links {
+        assert!(
+            link.range.start >= before,
+            "{link:?} overlaps or is out of order"
+        );
+        let words = link.range.slice(&document.text).unwrap();
+        assert!(!words.trim().is_empty() && !link.target.is_empty());
+        let in_one = |b: &Block| b.range.contains(link.range);
+        assert!(document.blocks.iter().any(in_one), "{link:?} in no block");
+        before = link.range.end;
+    }
+    assert!(
+        !document
+            .text
+            .contains(|c| ('\u{fdd0}'..='\u{fdef}').contains(&c))
+    );
     for warning in &document.warnings {
         assert!(!warning.code.is_empty() && !warning.message.is_empty());
     }

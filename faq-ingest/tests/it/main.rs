@@ -12,6 +12,7 @@ mod golden;
 mod hostile;
 mod hostile_formats;
 mod invariants;
+mod links;
 mod parser;
 mod pdf;
 mod pdf_cjk;

@@ -33,6 +33,7 @@ struct Inspection<'a> {
     text: &'a str,
     blocks: Vec<BlockEntry<'a>>,
     chunks: Vec<ChunkEntry>,
+    links: Vec<LinkEntry<'a>>,
     warnings: Vec<Warning>,
 }
 
@@ -49,6 +50,13 @@ struct BlockEntry<'a> {
     page: Option<u32>,
     byte_range: ByteRange,
     text: &'a str,
+}
+
+#[derive(Serialize)]
+struct LinkEntry<'a> {
+    byte_range: ByteRange,
+    text: &'a str,
+    target: &'a str,
 }
 
 #[derive(Serialize)]
@@ -252,6 +260,15 @@ fn inspection<'a>(
                 pages: chunk.pages,
             })
             .collect(),
+        links: document
+            .links
+            .iter()
+            .map(|link| LinkEntry {
+                byte_range: link.range,
+                text: link.range.slice(&document.text).unwrap_or_default(),
+                target: &link.target,
+            })
+            .collect(),
         warnings: document.warnings.iter().cloned().chain(missing).collect(),
     }
 }
@@ -269,6 +286,9 @@ fn show(
 ) -> Result<()> {
     summary(path, bytes, document, out)?;
     blocks(document, out)?;
+    if !document.links.is_empty() {
+        link_table(document, out)?;
+    }
     if !chunks.is_empty() {
         chunk_table(document, chunks, out)?;
     }
@@ -335,6 +355,26 @@ fn kind(kind: BlockKind, level: Option<u8>) -> String {
         _ => "other",
     };
     level.map_or_else(|| name.to_owned(), |level| format!("{name} {level}"))
+}
+
+fn link_table(document: &Document, out: &mut Output) -> Result<()> {
+    let rows: Vec<Vec<String>> = document
+        .links
+        .iter()
+        .map(|link| {
+            let words = link.range.slice(&document.text).unwrap_or_default();
+            vec![
+                format!("{}..{}", link.range.start, link.range.end),
+                shortened(words, 40),
+                shortened(&link.target, BLOCK_SHOWN),
+            ]
+        })
+        .collect();
+    out.line("")?;
+    for line in table(&["bytes", "link", "leads to"], &rows, &[]) {
+        out.line(line)?;
+    }
+    Ok(())
 }
 
 fn chunk_table(document: &Document, chunks: &[Chunk], out: &mut Output) -> Result<()> {

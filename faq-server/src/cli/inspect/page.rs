@@ -373,12 +373,44 @@ impl Page<'_> {
         while let Some(mark) = self.marks.next_if(|m| m.at < block.range.end) {
             let at = boundary(text, mark.at - block.range.start);
             let at = at.max(done);
-            self.out.push_str(&escaped(&text[done..at]));
+            self.words(block.range.start + done, block.range.start + at);
             done = at;
             self.mark(mark, "span");
         }
-        self.out.push_str(&escaped(&text[done..]));
+        self.words(block.range.start + done, block.range.end);
         self.out.push_str("</div></div>\n");
+    }
+
+    /// A stretch of the text, its links where they lead.
+    fn words(&mut self, from: usize, to: usize) {
+        let document = self.shown.document;
+        let text =
+            |from: usize, to: usize| escaped(document.text.get(from..to).unwrap_or_default());
+        let mut done = from;
+        let first = document.links.partition_point(|l| l.range.end <= from);
+        for link in document.links[first..]
+            .iter()
+            .take_while(|l| l.range.start < to)
+        {
+            let (start, end) = (link.range.start.max(done), link.range.end.min(to));
+            let (words, target) = (text(start, end), escaped(&link.target));
+            self.out.push_str(&text(done, start));
+            // Elsewhere than on the web, a click could do what nobody expects of a page.
+            let _ = if is_web(&link.target) {
+                write!(
+                    self.out,
+                    "<a class=\"link\" href=\"{target}\" title=\"{target}\" target=\"_blank\" \
+                     rel=\"noopener noreferrer\">{words}</a>"
+                )
+            } else {
+                write!(
+                    self.out,
+                    "<span class=\"link\" title=\"{target}\">{words}</span>"
+                )
+            };
+            done = end;
+        }
+        self.out.push_str(&text(done, to));
     }
 
     fn mark(&mut self, mark: Mark, element: &str) {
@@ -457,6 +489,15 @@ fn letters(space: f32, area: &PageArea, text: &str) -> f32 {
 
 /// Lines that a box is thought to have at most.
 const MOST_LINES: u16 = 150;
+
+/// Whether an address is one of the web, or of a mailbox.
+fn is_web(target: &str) -> bool {
+    ["http://", "https://", "mailto:"].iter().any(|scheme| {
+        target
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
+}
 
 fn warning_text(warning: &Warning) -> String {
     format!(
@@ -551,6 +592,24 @@ mod tests {
         assert!(html.contains("&quot; onclick=&#39;x&#39; &amp;amp;"));
         assert!(html.contains("<h1 dir=\"auto\">a&lt;b&gt;.md</h1>"));
         assert_eq!(html.matches("<script").count(), 1);
+    }
+
+    #[test]
+    fn words_lead_to_the_web_and_nowhere_else() {
+        let text = "See [the *rules*](https://r.example/?a=1&b=%22'), [this](javascript:alert%281%29) \
+                    and [that](x.html), or <a@b.example>.";
+        // A chunk begins within the first link.
+        let html = shown(text, &[chunk(0, 0, 8), chunk(1, 8, 40)]);
+        let web = "<a class=\"link\" href=\"https://r.example/?a=1&amp;b=%22&#39;\" ";
+        assert_eq!(html.matches(web).count(), 2);
+        assert!(html.contains("rel=\"noopener noreferrer\">the </a><span class=\"border\""));
+        assert!(html.contains("rel=\"noopener noreferrer\">rules</a>, "));
+        assert!(
+            html.contains("<span class=\"link\" title=\"javascript:alert%281%29\">this</span>")
+        );
+        assert!(html.contains("<span class=\"link\" title=\"x.html\">that</span>"));
+        assert!(html.contains("href=\"mailto:a@b.example\""));
+        assert!(!html.contains("href=\"javascript"));
     }
 
     #[test]
