@@ -54,8 +54,9 @@ pub use faq_ingest::{
     Limits, Link, Page, PageArea, PageSize, ParseError, ParseOptions, Utf16Range, Warning,
 };
 pub use ingest::{
-    Chunked, DocumentReader, Embedded, Failure, InProcess, IngestOptions, IngestReport, Parsed,
-    Progress, ReaderError, ReindexReport, Source, Stage, StageSeconds, check_paths, document_id,
+    Chunked, DocumentReader, Embedded, Failure, FileWarning, InProcess, IngestOptions,
+    IngestReport, Parsed, Progress, ReaderError, ReindexReport, Source, Stage, StageSeconds,
+    check_paths, document_id,
 };
 pub use models::{
     DownloadProgress, KnownFile, KnownModel, ModelEntry, ModelError, ModelKind, ModelStore,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use globset::{GlobBuilder, GlobMatcher};
 use walkdir::WalkDir;
 
-use super::Failure;
+use super::{Failure, FileWarning};
 use crate::{Control, Error, Result};
 
 /// What was found under the paths given.
@@ -16,6 +16,8 @@ pub(super) struct Found {
     pub(super) files: Vec<(PathBuf, u64)>,
     /// Folders and files that could not be looked into.
     pub(super) failed: Vec<Failure>,
+    /// What is no file: pipes, devices, links that are not followed.
+    pub(super) skipped: Vec<FileWarning>,
     /// What the paths stand for, to tell which documents are gone.
     scopes: Vec<Scope>,
     /// Folders below which nothing can be said to be gone.
@@ -60,6 +62,15 @@ impl Found {
             }
         }
         Ok(())
+    }
+
+    fn skip(&mut self, path: &Path, why: &str) {
+        self.skipped.push(FileWarning {
+            path: path.to_owned(),
+            code: "not_a_file".to_owned(),
+            page: None,
+            message: why.to_owned(),
+        });
     }
 
     /// Whether a document from `origin` lies below the paths given and its file is gone.
@@ -201,19 +212,40 @@ fn walk(
         if matcher.is_some_and(|m| !m.is_match(path)) {
             continue;
         }
+        if entry.file_type().is_dir() {
+            continue;
+        }
         // Links to files are followed, links to folders are not: they could lead in circles.
-        if let Ok(meta) = path.metadata()
-            && meta.is_file()
-        {
-            if path.to_str().is_none() {
+        match path.metadata() {
+            Ok(meta) if meta.is_file() && path.to_str().is_none() => {
                 // A document is its path, and two such names could look the same.
                 let what = "the file's name is no valid Unicode; rename it".to_owned();
                 found
                     .failed
                     .push(Failure::new(path, &Error::Invalid { what }));
-                continue;
             }
-            files.insert((path.to_owned(), meta.len()));
+            Ok(meta) if meta.is_file() => {
+                files.insert((path.to_owned(), meta.len()));
+            }
+            Ok(meta) if meta.is_dir() => found.skip(
+                path,
+                "skipped, a link to a folder; name the folder itself to read it",
+            ),
+            Ok(_) => found.skip(path, "skipped, not a regular file"),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && entry.path_is_symlink() => {
+                found.skip(path, "skipped, a link that leads to nothing");
+            }
+            Err(source) => {
+                let path = path.to_owned();
+                found.unseen.push(path.clone());
+                found.failed.push(Failure::new(
+                    &path,
+                    &Error::Io {
+                        path: path.clone(),
+                        source,
+                    },
+                ));
+            }
         }
     }
     Ok(())
@@ -284,6 +316,48 @@ mod tests {
         let found = find(&[root], false, &Control::new()).unwrap();
         assert_eq!(found.failed.len(), 1);
         assert_eq!(found.files.len(), 4);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_named_and_passed_over() {
+        use std::os::unix::fs::symlink;
+        let (_dir, root) = tree();
+        symlink("x.md", root.join("link.md")).unwrap();
+        symlink("gone.md", root.join("nothing.md")).unwrap();
+        symlink("circle.md", root.join("circle.md")).unwrap();
+        symlink("a", root.join("folder")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        let found = find(&[root], false, &Control::new()).unwrap();
+        assert_eq!(
+            names(&found),
+            ["[w].md", "z.txt", "y.md", "link.md", "x.md"]
+        );
+        let mut skipped: Vec<(String, &str)> = found
+            .skipped
+            .iter()
+            .map(|s| {
+                let name = s.path.file_name().unwrap().to_string_lossy().into_owned();
+                (name, s.message.as_str())
+            })
+            .collect();
+        skipped.sort();
+        assert_eq!(
+            skipped,
+            [
+                (
+                    "folder".to_owned(),
+                    "skipped, a link to a folder; name the folder itself to read it"
+                ),
+                (
+                    "nothing.md".to_owned(),
+                    "skipped, a link that leads to nothing"
+                ),
+                ("socket".to_owned(), "skipped, not a regular file"),
+            ]
+        );
+        let failed: Vec<_> = found.failed.iter().map(|f| f.path.file_name()).collect();
+        assert_eq!(failed, [Some(std::ffi::OsStr::new("circle.md"))]);
     }
 
     #[test]

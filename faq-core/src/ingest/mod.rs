@@ -14,7 +14,7 @@ mod steps;
 
 pub use reader::{DocumentReader, InProcess, ReaderError};
 pub use reindex::ReindexReport;
-pub use report::{Failure, IngestReport, Progress, Stage, StageSeconds};
+pub use report::{Failure, FileWarning, IngestReport, Progress, Stage, StageSeconds};
 pub use run::{IngestOptions, check_paths};
 pub use source::{Source, document_id};
 pub(crate) use steps::Extra;

@@ -27,6 +27,19 @@ impl Failure {
     }
 }
 
+/// Something that was found and not read: a part of a document, or what is no file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileWarning {
+    /// The file.
+    pub path: PathBuf,
+    /// Stable name of the kind of warning, such as `no_text_on_page`.
+    pub code: String,
+    /// Page number from 1, where it concerns one page.
+    pub page: Option<u32>,
+    /// One sentence for people.
+    pub message: String,
+}
+
 /// Where an ingest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,7 +97,7 @@ pub struct IngestReport {
     pub updated: usize,
     /// Documents that were here already, the same.
     pub unchanged: usize,
-    /// Documents removed because their file is gone.
+    /// Documents removed because their file is gone, or holds no text any more.
     pub removed: usize,
     /// Files that were not ingested, and why.
     pub failed: Vec<Failure>,
@@ -96,8 +109,8 @@ pub struct IngestReport {
     pub tokens_total: u64,
     /// Of these, the ones that lie in a vector's window; equal to the total.
     pub tokens_embedded: u64,
-    /// Warnings of the parsers: the file, and what was not read.
-    pub warnings: Vec<(PathBuf, String)>,
+    /// What was not read of the files, and what below the folders is no file.
+    pub warnings: Vec<FileWarning>,
     /// Wall-clock time, in seconds.
     pub seconds: f64,
     /// Time by stage.

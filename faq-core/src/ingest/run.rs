@@ -14,7 +14,7 @@ use faq_index::{DocumentId, DocumentInfo, WriteBatch};
 
 use super::files::{self, Found};
 use super::steps::Embedded;
-use super::{Chunked, Failure, IngestReport, Progress, Source, Stage, document_id};
+use super::{Chunked, Failure, FileWarning, IngestReport, Progress, Source, Stage, document_id};
 use crate::{Collection, Control, Embedder, Result, TextKind};
 
 /// Windows after which a group of documents is complete.
@@ -54,7 +54,9 @@ struct Group {
     /// Bytes of files that need no vectors.
     bytes_skipped: u64,
     files: usize,
-    warnings: Vec<(PathBuf, String)>,
+    warnings: Vec<FileWarning>,
+    /// Documents whose file holds no text any more.
+    emptied: Vec<DocumentId>,
     read: f64,
     parse: f64,
     chunk: f64,
@@ -105,19 +107,17 @@ impl Collection {
             }
             other => other?,
         }
+        let mut gone = std::mem::take(&mut state.emptied);
         if options.prune && state.report.interrupted.is_none() {
-            let gone: Vec<DocumentId> = known
-                .values()
-                .filter(|info| found.is_gone(&info.source))
-                .map(|info| info.id)
-                .collect();
-            if !gone.is_empty() {
-                let batch = WriteBatch {
-                    upserts: Vec::new(),
-                    deletes: gone,
-                };
-                state.report.removed = self.index().write(batch)?.deleted.len();
-            }
+            let files_gone = known.values().filter(|info| found.is_gone(&info.source));
+            gone.extend(files_gone.map(|info| info.id));
+        }
+        if !gone.is_empty() {
+            let batch = WriteBatch {
+                upserts: Vec::new(),
+                deletes: gone,
+            };
+            state.report.removed = self.index().write(batch)?.deleted.len();
         }
         state.report.seconds = started.elapsed().as_secs_f64();
         state.tell(Stage::Done);
@@ -217,7 +217,16 @@ impl Reader<'_> {
                 }
                 Err(e) => {
                     group.bytes_skipped += bytes;
-                    group.failed.push(Failure::new(path, &e));
+                    let mut failure = Failure::new(path, &e);
+                    // What cannot be read may be half of a file that is being written; what is
+                    // read to hold no text says nothing of what it said before.
+                    if matches!(e.code(), "empty" | "no_text")
+                        && let Some(info) = self.known_at(path)
+                    {
+                        failure.error += "; the text that it held before was removed";
+                        group.emptied.push(info.id);
+                    }
+                    group.failed.push(failure);
                 }
             }
             group.files += 1;
@@ -231,15 +240,22 @@ impl Reader<'_> {
         let _gone = to_embed.send(Ok(group));
     }
 
+    /// The document of the file at `path`, as it was before.
+    fn known_at(&self, path: &Path) -> Option<&DocumentInfo> {
+        let origin = std::path::absolute(path).ok()?;
+        self.known.get(&document_id(&origin.to_string_lossy()))
+    }
+
     /// The chunked document, or `None` where it is here already, the same.
     fn file(&self, path: &Path, group: &mut Group) -> Result<Option<Chunked>> {
         self.control.check()?;
         let clock = Instant::now();
         let limit = self.collection.engine().config().limits.file_bytes;
         let mut source = Source::read(path, limit)?;
-        let known = self.known.get(&document_id(&source.origin));
+        let known = self.known.get(&source.id);
+        let content_hash = source.content_hash();
         let same = known.is_some_and(|info| {
-            info.content_hash == source.content_hash()
+            info.content_hash == content_hash
                 && info.fingerprint == self.collection.fingerprint(self.embedder)
                 && (self.options.tags.is_empty() || info.tags == self.options.tags)
         });
@@ -253,13 +269,18 @@ impl Reader<'_> {
             _ => self.options.tags.clone(),
         };
         let clock = Instant::now();
-        let parsed = self.collection.parse(source, self.control);
+        let parsed = self
+            .collection
+            .parse_hashed(source, content_hash, self.control);
         group.parse += clock.elapsed().as_secs_f64();
         let parsed = parsed?;
         for warning in &parsed.document.warnings {
-            group
-                .warnings
-                .push((path.to_owned(), warning.message.clone()));
+            group.warnings.push(FileWarning {
+                path: path.to_owned(),
+                code: warning.code.clone(),
+                page: warning.page,
+                message: warning.message.clone(),
+            });
         }
         let clock = Instant::now();
         let chunked = self.collection.chunk(parsed, self.control);
@@ -359,6 +380,7 @@ struct State<'a> {
     /// Bytes of documents whose vectors are being computed; a fraction of each.
     bytes_within: f64,
     bytes_skipped: u64,
+    emptied: Vec<DocumentId>,
     progress: &'a mut dyn FnMut(&Progress),
 }
 
@@ -379,6 +401,7 @@ impl<'a> State<'a> {
             told,
             bytes_within: 0.0,
             bytes_skipped: 0,
+            emptied: Vec::new(),
             progress,
         }
     }
@@ -397,6 +420,7 @@ impl<'a> State<'a> {
         self.told.bytes_total = found.files.iter().map(|(_, bytes)| bytes).sum();
         self.told.failed.clone_from(&found.failed);
         self.report.failed.clone_from(&found.failed);
+        self.report.warnings.clone_from(&found.skipped);
         self.tell(Stage::Working);
     }
 
@@ -408,6 +432,7 @@ impl<'a> State<'a> {
         self.report.unchanged += group.unchanged;
         self.report.failed.extend_from_slice(&group.failed);
         self.report.warnings.append(&mut group.warnings);
+        self.emptied.append(&mut group.emptied);
         self.told.failed.append(&mut group.failed);
         self.bytes_skipped += group.bytes_skipped;
         self.told.files_done += group.files - group.documents.len();

@@ -1,6 +1,8 @@
 //! Where a document's bytes come from, and what it is called.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -70,7 +72,18 @@ impl Source {
                 allowed: most,
             });
         }
-        let bytes = std::fs::read(&path).map_err(io)?;
+        // A pipe does not say how much it holds.
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
+        File::open(&path)
+            .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
+            .map_err(io)?;
+        if bytes.len() as u64 > most {
+            return Err(Error::FileTooLarge {
+                path,
+                bytes: bytes.len() as u64,
+                allowed: most,
+            });
+        }
         let time_ms = meta
             .modified()
             .ok()

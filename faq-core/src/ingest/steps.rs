@@ -147,9 +147,19 @@ impl Collection {
     /// # Errors
     /// [`Error::Parse`], [`Error::Reader`], [`Error::Interrupted`].
     pub fn parse(&self, source: Source, control: &Control) -> Result<Parsed> {
+        let content_hash = source.content_hash();
+        self.parse_hashed(source, content_hash, control)
+    }
+
+    pub(crate) fn parse_hashed(
+        &self,
+        source: Source,
+        content_hash: String,
+        control: &Control,
+    ) -> Result<Parsed> {
         let document = self.engine().parse(&source, control)?;
         let meta = Meta {
-            content_hash: source.content_hash(),
+            content_hash,
             bytes: source.bytes.len() as u64,
             id: source.id,
             filename: source.filename,

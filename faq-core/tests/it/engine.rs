@@ -109,6 +109,46 @@ fn a_folder_is_ingested_kept_up_to_date_and_pruned() {
 }
 
 #[test]
+fn an_emptied_file_no_longer_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let docs = dir.path().join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("leave.md"), LEAVE).unwrap();
+    std::fs::write(docs.join("travel.md"), TRAVEL).unwrap();
+    let engine = engine(config(&dir.path().join("data")));
+    let collection = engine.collection("default").unwrap();
+    let options = IngestOptions::default();
+    ingest(&collection, &[&docs], &options);
+
+    // What cannot be read may be a file that is being written: its old text stays.
+    std::fs::write(docs.join("leave.md"), "").unwrap();
+    std::fs::write(docs.join("travel.md"), b"%PDF-1.4 cut").unwrap();
+    let report = ingest(&collection, &[&docs], &options);
+    assert_eq!((report.unchanged, report.removed), (0, 1));
+    let failed: Vec<_> = report
+        .failed
+        .iter()
+        .map(|f| (f.code.as_str(), f.error.contains("was removed")))
+        .collect();
+    assert_eq!(failed[0], ("empty", true));
+    assert!(!failed[1].1, "{failed:?}");
+    assert_eq!(best(&collection, "annual leave", Mode::Keyword), "");
+    assert_eq!(
+        best(&collection, "Who approves flights?", Mode::Keyword),
+        "travel.md"
+    );
+
+    // Named again, as any file without text; blank is as good as empty.
+    let report = ingest(&collection, &[&docs], &options);
+    assert_eq!((report.failed.len(), report.removed), (2, 0));
+    assert!(!report.failed[0].error.contains("was removed"));
+    std::fs::write(docs.join("leave.md"), LEAVE).unwrap();
+    assert_eq!(ingest(&collection, &[&docs], &options).added, 1);
+    std::fs::write(docs.join("leave.md"), " \n\n ").unwrap();
+    assert_eq!(ingest(&collection, &[&docs], &options).removed, 1);
+}
+
+#[test]
 fn the_steps_can_be_taken_one_by_one() {
     let dir = tempfile::tempdir().unwrap();
     let collection = engine(config(dir.path())).collection("steps").unwrap();

@@ -54,6 +54,8 @@ impl<'a> From<&'a faq_core::Failure> for FailedFile<'a> {
 #[derive(Serialize)]
 struct FileWarning<'a> {
     path: String,
+    code: &'a str,
+    page: Option<u32>,
     message: &'a str,
 }
 
@@ -100,9 +102,11 @@ impl<'a> From<&'a IngestReport> for Report<'a> {
             warnings: report
                 .warnings
                 .iter()
-                .map(|(path, message)| FileWarning {
-                    path: path.to_string_lossy().into_owned(),
-                    message,
+                .map(|warning| FileWarning {
+                    path: warning.path.to_string_lossy().into_owned(),
+                    code: &warning.code,
+                    page: warning.page,
+                    message: &warning.message,
                 })
                 .collect(),
             seconds: report.seconds,
@@ -149,9 +153,11 @@ fn summary(report: &IngestReport, out: &mut Output) -> Result<()> {
 
 /// The parsers' warnings, a line a file.
 fn warnings(report: &IngestReport) {
-    let mut files: BTreeMap<&Path, Vec<&str>> = BTreeMap::new();
-    for (path, message) in &report.warnings {
-        files.entry(path).or_default().push(message);
+    let mut files: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    for one in &report.warnings {
+        let page = one.page.map_or_else(String::new, |n| format!("page {n}: "));
+        let sentence = format!("{page}{}", one.message);
+        files.entry(&one.path).or_default().push(sentence);
     }
     for (path, messages) in files.iter().take(WARNINGS_SHOWN) {
         let more = match messages.len() - 1 {
