@@ -60,7 +60,11 @@ fn header(message: &Message<'_>, depth: usize, out: &mut DocumentBuilder) {
     add("Cc", people(message.cc()));
     add(
         "Date",
-        message.date().map(DateTime::to_rfc822).unwrap_or_default(),
+        message
+            .date()
+            .filter(|date| date.is_valid())
+            .map(DateTime::to_rfc822)
+            .unwrap_or_default(),
     );
     out.push(BlockKind::Paragraph, None, None, &lines.join("\n"));
 }

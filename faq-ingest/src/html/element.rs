@@ -32,9 +32,9 @@ pub(super) enum Role {
 
 pub(super) fn role(element: &Element) -> Role {
     match &*element.name {
-        "head" | "script" | "style" | "template" | "noscript" | "iframe" | "object" | "embed"
-        | "svg" | "canvas" | "audio" | "video" | "select" | "datalist" | "button" | "map"
-        | "rp" | "dialog" | "progress" | "meter" => Role::Skipped,
+        "head" | "script" | "style" | "template" | "noscript" | "noframes" | "noembed"
+        | "iframe" | "object" | "embed" | "svg" | "canvas" | "audio" | "video" | "select"
+        | "datalist" | "button" | "map" | "rp" | "dialog" | "progress" | "meter" => Role::Skipped,
         "h1" => Role::Heading(1),
         "h2" => Role::Heading(2),
         "h3" => Role::Heading(3),

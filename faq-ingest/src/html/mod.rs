@@ -90,7 +90,7 @@ fn tree(text: &str, budget: &Budget) -> Result<Tree, ParseError> {
         ..ParseOpts::default()
     };
     let mut parser = parse_document(Sink::new(budget), options);
-    let mut rest = text;
+    let mut rest = without_declarations(text);
     while !rest.is_empty() {
         let mut end = rest.len().min(SLICE);
         while !rest.is_char_boundary(end) {
@@ -105,6 +105,21 @@ fn tree(text: &str, budget: &Budget) -> Result<Tree, ParseError> {
         rest = after;
     }
     parser.finish()
+}
+
+/// XHTML may declare entities within its document type, which the rules of HTML take for text.
+fn without_declarations(text: &str) -> &str {
+    let declared = text.find("<!DOCTYPE").and_then(|at| {
+        let rest = &text[at..];
+        let next = rest.find(['[', '>'])?;
+        let before = text[..at].trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let is_first = before.is_empty() || before.starts_with("<?xml") && before.ends_with("?>");
+        (is_first && rest[next..].starts_with('[')).then(|| &rest[next..])
+    });
+    match declared.and_then(|rest| rest.split_once("]>")) {
+        Some((_, content)) => content,
+        None => text,
+    }
 }
 
 /// The encoding that the markup declares in its first kilobytes.

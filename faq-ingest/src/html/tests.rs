@@ -98,3 +98,15 @@ fn deep_nesting_is_refused() {
         }
     }
 }
+
+#[test]
+fn declarations_of_entities_and_frames_are_no_text() {
+    let document = read(
+        "<?xml version='1.0'?><!DOCTYPE html [<!ENTITY a \"&b;>\"> <!ENTITY c '[d]'>]>\
+         <html><body><p>Text</p><noframes><p>old</p></noframes></body></html>",
+    );
+    assert_eq!(document.text, "Text");
+    let document =
+        read("<p>The subset of <code>&lt;!DOCTYPE a [ b ]></code> and <!DOCTYPE c [ d ]> e");
+    assert!(document.text.contains("The subset of"), "{}", document.text);
+}

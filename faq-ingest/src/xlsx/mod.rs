@@ -166,7 +166,7 @@ fn strings(part: Option<&str>, budget: &Budget) -> Result<Vec<String>, ParseErro
             Token::Close(name) => match name.as_str() {
                 "t" => in_text = false,
                 "rPh" => in_reading = false,
-                "si" => strings.push(std::mem::take(&mut text)),
+                "si" => strings.push(sheet::unescaped(std::mem::take(&mut text))),
                 _ => {}
             },
         }

@@ -270,6 +270,29 @@ fn open(element: &Element<'_>, next_column: usize) -> Open {
     }
 }
 
+/// A string with its escapes resolved: `_x000D_` stands for a character that XML does not carry, and
+/// `_x005F_` for the underscore of what would read as one (ECMA-376, 22.9.2.19).
+pub(super) fn unescaped(text: String) -> String {
+    let mut rest = text.as_str();
+    let mut out = String::new();
+    while let Some(at) = rest.find("_x") {
+        let code = rest
+            .get(at + 2..at + 7)
+            .and_then(|code| code.strip_suffix('_'))
+            .filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()))
+            .and_then(|code| char::from_u32(u32::from_str_radix(code, 16).ok()?));
+        let end = at + if code.is_some() { 7 } else { 2 };
+        out.push_str(&rest[..if code.is_some() { at } else { end }]);
+        out.extend(code);
+        rest = &rest[end..];
+    }
+    if out.is_empty() {
+        return text;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// What the program shows in the cell, or `None` for nothing.
 fn shown(cell: &Open, shared: &Shared) -> Option<String> {
     let text = match cell.kind.as_str() {
@@ -281,7 +304,8 @@ fn shown(cell: &Open, shared: &Shared) -> Option<String> {
             "1" | "true" => "TRUE".to_owned(),
             _ => "FALSE".to_owned(),
         },
-        "str" | "inlineStr" | "e" | "d" => cell.value.clone(),
+        "str" | "inlineStr" => unescaped(cell.value.clone()),
+        "e" | "d" => cell.value.clone(),
         _ => {
             let value = cell.value.trim();
             match value.parse::<f64>() {
@@ -328,6 +352,18 @@ mod tests {
 
     use super::*;
     use crate::ParseOptions;
+
+    #[test]
+    fn escapes_in_strings_are_resolved() {
+        for (written, read) in [
+            ("a_x000D_\nb", "a\r\nb"),
+            ("_x005F_x0041_ _x0041_", "_x0041_ A"),
+            ("_xD800_ _x00é_ _x12 _x", "_xD800_ _x00é_ _x12 _x"),
+            ("max_x and_y", "max_x and_y"),
+        ] {
+            assert_eq!(unescaped(written.to_owned()), read);
+        }
+    }
 
     #[test]
     fn columns_below_a_merged_cell_stay_where_they_are() {

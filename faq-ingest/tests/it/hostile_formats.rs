@@ -380,3 +380,17 @@ fn parts_with_flipped_bytes() {
         }
     }
 }
+
+#[test]
+fn a_date_that_is_none_is_left_out() {
+    let read = |date: &str| {
+        let message = format!("Subject: s\r\nFrom: a@b.example\r\nDate: {date}\r\n\r\ntext");
+        let options = ParseOptions::default();
+        parse(message.as_bytes(), "a.eml", &options).unwrap().text
+    };
+    assert_eq!(
+        read("99 Foo 99999 99:99:99 +9999"),
+        "s\n\nFrom: a@b.example\n\ntext"
+    );
+    assert!(read("Sat, 1 Nov 2025 10:00:00 +0000").contains("Date: Sat, 1 Nov 2025 10:00:00"));
+}
