@@ -120,6 +120,9 @@ impl Document {
     }
 }
 
+/// Memory that the links of one document may take.
+const MOST_LINK_BYTES: usize = 64 << 20;
+
 /// Collects blocks in reading order and joins them into the canonical text.
 ///
 /// All parsers build their document through it, so the invariants of [`Document`] stand
@@ -132,6 +135,7 @@ pub struct DocumentBuilder {
     warnings: Vec<Warning>,
     links: Vec<Link>,
     targets: Targets,
+    link_bytes: usize,
     /// Where the blocks stand on the pages, where that is known.
     pub layout: Option<Layout>,
     /// The title the document itself declares.
@@ -220,7 +224,9 @@ impl DocumentBuilder {
             while let Some(link) = links.next_if(|l| l.range.start < block.range.end) {
                 let start = own.start + (link.range.start - block.range.start);
                 let range = ByteRange::new(start, start + link.range.len());
-                self.links.push(Link { range, ..link });
+                if self.has_room(&link.target) {
+                    self.links.push(Link { range, ..link });
+                }
             }
         }
         self.warnings.extend(other.warnings);
@@ -256,13 +262,25 @@ impl DocumentBuilder {
         for (range, target) in links {
             let end = place(range.end).min(self.text.len());
             let range = ByteRange::new(place(range.start).min(end), end);
-            if let Some(target) = self.targets.get(*target)
+            let target = self.targets.get(*target).map(str::to_owned);
+            if let Some(target) = target
                 && !range.is_empty()
+                && self.has_room(&target)
             {
-                let target = target.to_owned();
                 self.links.push(Link { range, target });
             }
         }
+    }
+
+    /// Whether one more link is kept: many may share a target that is written once.
+    fn has_room(&mut self, target: &str) -> bool {
+        let before = self.link_bytes;
+        self.link_bytes = before.saturating_add(target.len() + size_of::<Link>());
+        if before <= MOST_LINK_BYTES && self.link_bytes > MOST_LINK_BYTES {
+            let message = "the document has more links than are kept; the rest was left out";
+            self.warn("links_cut", None, message);
+        }
+        self.link_bytes <= MOST_LINK_BYTES
     }
 
     /// The text so far, from byte `at` on.
@@ -293,7 +311,9 @@ impl DocumentBuilder {
             && self.links.get(at).is_none_or(|l| !l.range.overlaps(range));
         if fits && free && words.is_some_and(|w| !w.is_empty()) {
             let target = target.into();
-            self.links.insert(at, Link { range, target });
+            if self.has_room(&target) {
+                self.links.insert(at, Link { range, target });
+            }
         }
     }
 
@@ -331,6 +351,7 @@ impl DocumentBuilder {
             warnings,
             links,
             targets: _,
+            link_bytes: _,
             layout,
             title,
         } = self;

@@ -127,31 +127,39 @@ pub(crate) struct Targets {
 impl Targets {
     /// The number of a target; `None` where it leads nowhere, or to a place in the document itself.
     pub(crate) fn id(&mut self, target: &str) -> Option<TargetId> {
-        let target = target.trim();
         let counts = match self.keep {
-            KeepLinks::All => !target.is_empty() && !target.starts_with('#'),
-            KeepLinks::Absolute => has_scheme(target),
+            KeepLinks::All => true,
+            KeepLinks::Absolute => has_scheme(target.trim()),
             KeepLinks::None => false,
         };
-        if !counts || target.len() > LONGEST_TARGET {
+        if !counts {
             return None;
         }
-        if let Some(known) = self.numbers.get(target) {
+        let target = outward(target)?;
+        if let Some(known) = self.numbers.get(&target) {
             return Some(*known);
         }
-        let clean: String = target.chars().filter(|c| !c.is_control()).collect();
-        let id = TargetId(u32::try_from(self.list.len()).ok()?);
         if self.list.len() >= MOST_TARGETS {
             return None;
         }
-        self.list.push(clean);
-        self.numbers.insert(target.to_owned(), id);
+        let id = TargetId(u32::try_from(self.list.len()).ok()?);
+        self.list.push(target.clone());
+        self.numbers.insert(target, id);
         Some(id)
     }
 
     pub(crate) fn get(&self, id: TargetId) -> Option<&str> {
         self.list.get(id.0 as usize).map(String::as_str)
     }
+}
+
+/// The target as it is kept; `None` where it leads nowhere, or to a place in the document itself.
+pub(crate) fn outward(target: &str) -> Option<String> {
+    let target = target.trim();
+    if target.is_empty() || target.starts_with('#') || target.len() > LONGEST_TARGET {
+        return None;
+    }
+    Some(target.chars().filter(|c| !c.is_control()).collect())
 }
 
 /// Whether an address begins with a scheme, such as `https:` (RFC 3986, section 3.1).

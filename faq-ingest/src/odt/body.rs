@@ -31,6 +31,8 @@ pub(super) struct Body<'o> {
     /// How far the headings of each level have counted.
     outline: Vec<i64>,
     images: usize,
+    /// Bytes of memory that repeated cells have taken.
+    repeated: usize,
 }
 
 /// What an open element is.
@@ -107,6 +109,7 @@ impl<'o> Body<'o> {
             frames: vec![Frame::default()],
             outline: Vec::new(),
             images: 0,
+            repeated: 0,
         }
     }
 
@@ -460,18 +463,30 @@ impl<'o> Body<'o> {
     fn close_cell(&mut self) {
         /// More equal cells side by side are a program's padding.
         const MOST_REPEATED: usize = 64;
+        /// Bytes of memory that repetition may add to a document.
+        const MOST_REPETITION: usize = 16 << 20;
         let Some(frame) = self.pop_frame() else {
             return;
         };
         let text = flat(&frame.pieces);
-        if let Some(open) = self.frame().and_then(|f| f.table.as_mut()) {
+        let frame = self.frames.last_mut();
+        if let Some(open) = frame.and_then(|f| f.table.as_mut()) {
             let cell = std::mem::take(&mut open.cell);
             if text.is_empty() {
                 let columns = cell.columns.max(open.repeated);
                 open.table.cell(Cell { columns, ..cell });
                 return;
             }
-            for _ in 0..open.repeated.clamp(1, MOST_REPEATED) {
+            let often = open.repeated.clamp(1, MOST_REPEATED);
+            let more = (text.len() + size_of::<Cell>()).saturating_mul(often - 1);
+            // Beyond that, padding is said once.
+            let often = if self.repeated.saturating_add(more) > MOST_REPETITION {
+                1
+            } else {
+                self.repeated += more;
+                often
+            };
+            for _ in 0..often {
                 open.table.cell(Cell {
                     text: text.clone(),
                     ..cell.clone()

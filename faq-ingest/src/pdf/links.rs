@@ -5,14 +5,17 @@
 //! after it on its line. Both are compared by their letters and digits alone, since hyphens at
 //! line ends, leaders and bars of tables come and go on the way.
 
+use std::sync::Arc;
+
 use super::geometry::{Matrix, Rect};
 use super::interpret::{Glyph, PageContent};
 use super::objects::{PageEntry, Source};
 use crate::document::DocumentBuilder;
+use crate::link::outward;
 use crate::{ByteRange, ParseError};
 
 /// Links read of one page.
-const MAX_LINKS: usize = 4_096;
+const MAX_LINKS: usize = 1_024;
 /// Bands of a page by which the links at a height are found.
 const BANDS: usize = 128;
 /// Links looked through in one band.
@@ -23,7 +26,7 @@ const CONTEXT: usize = 24;
 /// Words on one line that lead somewhere.
 #[derive(Debug)]
 pub(super) struct LinkWords {
-    target: String,
+    target: Arc<str>,
     /// As they are drawn, spaces aside.
     words: String,
     /// Letters and digits before them on their line, and after them.
@@ -75,12 +78,15 @@ fn areas(
     source: &Source<'_>,
     page: &PageEntry<'_>,
     base: Matrix,
-    targets: &mut Vec<String>,
+    targets: &mut Vec<Arc<str>>,
 ) -> Result<Vec<Area>, ParseError> {
     let mut areas = Vec::new();
     let list = source.get_array(page.dict, b"Annots").unwrap_or_default();
     for item in list {
         source.budget.tick()?;
+        if areas.len() >= MAX_LINKS {
+            break;
+        }
         let Some(annotation) = source.dict(item) else {
             continue;
         };
@@ -90,7 +96,8 @@ fn areas(
         let uri = source
             .get_dict(annotation, b"A")
             .and_then(|action| source.get(action, b"URI"))
-            .and_then(|uri| uri.as_str().ok());
+            .and_then(|uri| uri.as_str().ok())
+            .and_then(|uri| outward(&String::from_utf8_lossy(uri)));
         let Some(uri) = uri else {
             continue;
         };
@@ -107,16 +114,12 @@ fn areas(
                     .and_then(|corners| Rect::from_corners(&corners)),
             );
         }
-        for rect in rects {
-            if areas.len() < MAX_LINKS {
-                let rect = rect.transformed(&base);
-                areas.push(Area {
-                    rect,
-                    target: targets.len(),
-                });
-            }
-        }
-        targets.push(String::from_utf8_lossy(uri).into_owned());
+        let target = targets.len();
+        areas.extend(rects.into_iter().map(|rect| Area {
+            rect: rect.transformed(&base),
+            target,
+        }));
+        targets.push(uri.into());
     }
     Ok(areas)
 }
@@ -148,7 +151,7 @@ fn centre(glyph: &Glyph) -> (f32, f32) {
 }
 
 /// Glyphs of one owner that follow each other on a line, put together.
-fn runs(content: &PageContent, owners: &[Option<usize>], targets: &[String]) -> Vec<LinkWords> {
+fn runs(content: &PageContent, owners: &[Option<usize>], targets: &[Arc<str>]) -> Vec<LinkWords> {
     let glyphs = &content.glyphs;
     let mut out = Vec::new();
     let mut at = 0;
@@ -172,7 +175,7 @@ fn runs(content: &PageContent, owners: &[Option<usize>], targets: &[String]) -> 
             .collect();
         if words.contains(char::is_alphanumeric) {
             out.push(LinkWords {
-                target: targets[owner].clone(),
+                target: Arc::clone(&targets[owner]),
                 words,
                 before: before(content, at),
                 after: after(content, end),
@@ -297,7 +300,7 @@ pub(super) fn place(links: &[LinkWords], from: usize, builder: &mut DocumentBuil
             match found.last_mut() {
                 // The rest of a link that the end of a line cut in two.
                 Some((before, target))
-                    if *target == link.target
+                    if **target == *link.target
                         && range.start >= before.end
                         && text[before.end - from..range.start - from]
                             .bytes()

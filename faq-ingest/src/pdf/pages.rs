@@ -17,6 +17,8 @@ use crate::limits::Budget;
 
 /// Pages for which another thread is worth its start.
 const PAGES_A_THREAD: usize = 8;
+/// Text of all pages, in bytes. A font may say that each of its codes stands for a sentence.
+const MOST_TEXT: usize = 128 << 20;
 /// Pages that a thread takes at once.
 const STEP: usize = 2;
 
@@ -37,6 +39,7 @@ pub(super) struct PageText {
     /// Images that are drawn on it, the largest first, with their clockwise quarter turns.
     pub(super) images: Vec<(ObjectId, u8)>,
     pub(super) unmapped: usize,
+    text_bytes: usize,
     pub(super) glyphs: usize,
     pub(super) cut: bool,
 }
@@ -94,6 +97,7 @@ pub(super) fn read(
         unpacked,
         entries: &entries,
         next: AtomicUsize::new(0),
+        text: AtomicUsize::new(0),
         failed: AtomicBool::new(false),
     };
     if threads == 1 {
@@ -133,6 +137,8 @@ struct Shared<'a> {
     unpacked: &'a AtomicU64,
     entries: &'a [PageEntry<'a>],
     next: AtomicUsize,
+    /// Bytes of text on the pages so far.
+    text: AtomicUsize,
     failed: AtomicBool,
 }
 
@@ -148,7 +154,9 @@ impl Shared<'_> {
                 break;
             };
             for (at, entry) in (first..).zip(rest.iter().take(STEP)) {
-                match read_page(&source, &mut fonts, entry, self.entries.len() == 1) {
+                let read = read_page(&source, &mut fonts, entry, self.entries.len() == 1)
+                    .and_then(|page| self.count(page));
+                match read {
                     Ok(page) => done.push((at, page)),
                     Err(error) => {
                         self.failed.store(true, Ordering::Relaxed);
@@ -158,6 +166,19 @@ impl Shared<'_> {
             }
         }
         Ok(done)
+    }
+
+    fn count(&self, page: PageText) -> Result<PageText, ParseError> {
+        let own = page.text_bytes;
+        let bytes = self
+            .text
+            .fetch_add(own, Ordering::Relaxed)
+            .saturating_add(own);
+        if bytes > MOST_TEXT {
+            let (value, allowed) = (bytes as u64, MOST_TEXT as u64);
+            return Err(ParseError::limit("text of pages", value, allowed, "bytes"));
+        }
+        Ok(page)
     }
 }
 
@@ -184,6 +205,7 @@ fn read_page<'a>(
         images: content.images_by_size(),
         links: content.links,
         unmapped: content.unmapped,
+        text_bytes: content.text.len(),
         glyphs: content.glyphs.len(),
         cut: content.cut,
     })

@@ -42,6 +42,24 @@ struct Shared {
     strings: Vec<String>,
     styles: Styles,
     epoch: Epoch,
+    /// Bytes of text that the cells so far hold.
+    spent: std::cell::Cell<usize>,
+}
+
+/// Text of all cells of a workbook, in bytes: one string may stand in a million of them.
+const MOST_TEXT: usize = 128 << 20;
+
+impl Shared {
+    /// Counts the text of one more cell.
+    fn spend(&self, bytes: usize) -> Result<(), ParseError> {
+        let spent = self.spent.get().saturating_add(bytes);
+        self.spent.set(spent);
+        if spent > MOST_TEXT {
+            let (value, allowed) = (spent as u64, MOST_TEXT as u64);
+            return Err(ParseError::limit("text of cells", value, allowed, "bytes"));
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseError> {
@@ -66,6 +84,7 @@ pub(crate) fn parse(bytes: &[u8], budget: &Budget) -> Result<Document, ParseErro
         strings: strings(part("sharedStrings")?.as_deref(), budget)?,
         styles: Styles::read(part("styles")?.as_deref(), budget)?,
         epoch,
+        spent: std::cell::Cell::new(0),
     };
     let mut out = DocumentBuilder::new();
     out.title = ooxml::title(Format::Xlsx, &mut archive, budget)?;

@@ -106,6 +106,7 @@ impl Sheet {
                                 let (value, allowed) = (cells as u64, MOST_CELLS as u64);
                                 return Err(ParseError::limit("cells", value, allowed, "cells"));
                             }
+                            shared.spend(text.len())?;
                             row.cells.push(Cell {
                                 column: open.column,
                                 text,

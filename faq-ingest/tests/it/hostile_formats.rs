@@ -394,3 +394,50 @@ fn a_date_that_is_none_is_left_out() {
     );
     assert!(read("Sat, 1 Nov 2025 10:00:00 +0000").contains("Date: Sat, 1 Nov 2025 10:00:00"));
 }
+
+#[test]
+fn one_string_in_a_million_cells_is_refused() {
+    let cells = "<c t=\"s\"><v>0</v></c>".repeat(2_000);
+    let long = "z".repeat(1 << 20);
+    let bytes = xlsx_with(
+        &[("S", &format!("<row>{cells}</row>"))],
+        &[&format!("<t>{long}</t>")],
+        "",
+    );
+    let refused = parse(&bytes, "a.xlsx", &ParseOptions::default());
+    assert!(
+        matches!(&refused, Err(ParseError::Limit { limit, .. }) if limit == "text of cells"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn repeated_cells_of_odt_do_not_fill_the_memory() {
+    let long = "x".repeat(100_000);
+    let cell = format!(
+        "<table:table-cell table:number-columns-repeated='64'><text:p>{long}</text:p>\
+         </table:table-cell>"
+    );
+    let bytes = odt_with(&format!(
+        "<table:table><table:table-row>{}</table:table-row></table:table>",
+        cell.repeat(100)
+    ));
+    let document = parse(&bytes, "a.odt", &ParseOptions::default()).unwrap();
+    assert_invariants(&document);
+    assert!(document.text.len() < 32 << 20, "{}", document.text.len());
+}
+
+#[test]
+fn links_that_share_a_long_target_are_cut() {
+    let target = format!("https://x.example/{}", "y".repeat(8_000));
+    let rows = "<tr><td>1".repeat(20_000);
+    let page = format!(
+        "<table><tr>{}{rows}</table>",
+        format!("<td rowspan=65534><a href='{target}'>link</a>").repeat(4)
+    );
+    let document = parse(page.as_bytes(), "a.html", &ParseOptions::default()).unwrap();
+    assert_invariants(&document);
+    let bytes: usize = document.links.iter().map(|l| l.target.len()).sum();
+    assert!(bytes < 64 << 20 && document.links.len() > 1_000);
+    assert_eq!(document.warnings[0].code, "links_cut");
+}

@@ -320,3 +320,12 @@ fn documents_without_links_are_written_as_before() {
     assert!(json.contains(r#""links":[{"range":{"start":0,"end":1},"target":"b"}]"#));
     assert_eq!(serde_json::from_str::<Document>(&json).unwrap(), document);
 }
+
+#[test]
+fn a_pdf_whose_link_holds_data_is_read() {
+    let data = "x".repeat(5_000_000);
+    let text: Vec<&str> = vec!["word"; 50];
+    let link = format!("/Rect[0 0 612 792]/A<</S/URI/URI(data:{data})>>");
+    let found = pdf(&lines(72, 700, &text), 0, &[&link]).parse();
+    assert!(found.links.is_empty());
+}

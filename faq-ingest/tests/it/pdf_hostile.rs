@@ -311,3 +311,38 @@ fn time_runs_out_while_a_page_is_read() {
         Err(ParseError::Limit { limit, .. }) if limit == "time"
     ));
 }
+
+#[test]
+fn fonts_that_spell_sentences_do_not_fill_the_memory() {
+    let mut pdf = Pdf::new();
+    let sentence = "0041".repeat(60);
+    let codes: String = (0..100u8)
+        .map(|c| format!("<{c:02x}> <{sentence}>\n"))
+        .collect();
+    let map = pdf.stream(
+        "",
+        &format!(
+            "begincmap 1 begincodespacerange <00> <ff> endcodespacerange\n\
+             100 beginbfchar\n{codes}endbfchar endcmap"
+        ),
+    );
+    let font = pdf.add(&format!(
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/ToUnicode {map} 0 R>>"
+    ));
+    let line = format!("({}) Tj 0 -3 Td ", "ABCD ".repeat(1_000));
+    let content = pdf.stream("", &format!("BT /G 2 Tf 10 780 Td {} ET", line.repeat(10)));
+    let pages: Vec<usize> = (0..100)
+        .map(|_| {
+            pdf.add(&format!(
+                "<</Type/Page/Parent 2 0 R/MediaBox[0 0 14400 14400]/Contents {content} 0 R\
+                 /Resources<</Font<</G {font} 0 R>>>>>>"
+            ))
+        })
+        .collect();
+    pdf.page_tree(&pages);
+    let refused = survive(&pdf.bytes());
+    assert!(
+        matches!(&refused, Err(ParseError::Limit { limit, .. }) if limit == "text of pages"),
+        "{refused:?}"
+    );
+}
