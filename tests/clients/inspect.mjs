@@ -5,8 +5,8 @@
 // BLOCKS is the number of blocks that the page has to show. Checks that nothing is said in the
 // console and nothing is asked of anybody, that each block stands in the text once, that the
 // boxes drawn lie within their pages, that a box and its text light up together and lead to each
-// other, and that the page is not wider than a phone. Ends with exit code 1 at the first thing
-// that is off.
+// other, that links lead to the web alone, and that the page is not wider than a phone. Ends with
+// exit code 1 at the first thing that is off.
 
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -40,7 +40,11 @@ function measure() {
         if (!inside || own.width < 1 || own.height < 1) strays.push(box.dataset.block);
     }
     const written = [...document.querySelectorAll('.block')].map((block) => block.dataset.block);
+    const astray = [...document.querySelectorAll('.text a')].filter(
+        (link) => !/^(https?|mailto):/.test(link.href) || !link.relList.contains('noopener'),
+    );
     return {
+        astray: astray.map((link) => link.href),
         strays,
         written,
         drawn: [...drawn],
@@ -63,6 +67,7 @@ async function look(browser, file, blocks) {
     expect(found.written.length === blocks, `${found.written.length} blocks, not ${blocks}`);
     expect(new Set(found.written).size === blocks, 'a block is written twice');
     expect(found.strays.length === 0, `boxes outside of their pages: ${found.strays}`);
+    expect(found.astray.length === 0, `links that lead astray: ${found.astray}`);
     if (found.sheets > 0) {
         expect(found.drawn.length === blocks, `${found.drawn.length} blocks drawn, not ${blocks}`);
         await page.hover('#p1');

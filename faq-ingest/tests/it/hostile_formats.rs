@@ -441,3 +441,18 @@ fn links_that_share_a_long_target_are_cut() {
     assert!(bytes < 64 << 20 && document.links.len() > 1_000);
     assert_eq!(document.warnings[0].code, "links_cut");
 }
+
+/// Found by a fuzzer: the boundary of the outer message is lost, that of the inner is not.
+#[test]
+fn a_message_that_lost_its_boundary_is_read() {
+    let message = b"From: a@b.example\r\nSubject: Leave\r\nMIME-Version: 1.0\r\n\
+        Content-Type: multipart/mixed; boundary=outer\r\n\r\n\
+        --oute:yext\r\n\r\nThirty days.\r\n--inner\r\nContent-Type: text/html\r\n\r\n\
+        <p>Thirty.</p>\r\n--inner--\r\n--outer\r\nContent-Type: message/rfc822\r\n\r\n\
+        From: boss@b.example\r\nSubje-inner--\r\n--outer\r\nContent-Type: message/rfc822\r\n\r\n\
+        From: boss@b.example\r\nSubject: Forwarded\r\nContent-Type: text/html; ,,,\r\n\r\n\
+        JVBERi0xLjQK\r\n--outer--\r\n";
+    let document = parse(message, "a.eml", &ParseOptions::default()).unwrap();
+    assert_invariants(&document);
+    assert!(document.text.contains("Forwarded"), "{}", document.text);
+}
