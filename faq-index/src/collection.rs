@@ -274,8 +274,8 @@ impl Collection {
     ///
     /// # Errors
     /// [`IndexError::Locked`] where another process has it open, [`IndexError::NotFound`],
-    /// [`IndexError::OtherEmbedder`], [`IndexError::Format`] for a newer on-disk format, and
-    /// what the disk says.
+    /// [`IndexError::OtherEmbedder`], [`IndexError::Format`] for a newer on-disk format,
+    /// [`IndexError::Invalid`] for a configuration that makes no sense, and what the disk says.
     pub fn open(dir: &Path, config: CollectionConfig) -> Result<Self, IndexError> {
         let inner = Arc::new(recover::open(dir, config)?);
         let handles = Arc::new(Handles(Arc::clone(&inner.compaction)));
@@ -300,7 +300,8 @@ impl Collection {
     /// Searches a consistent snapshot.
     ///
     /// # Errors
-    /// [`IndexError::Invalid`] for `k` of 0, a vector of another length, or a missing vector.
+    /// [`IndexError::Invalid`] for `k` of 0, a vector of another length, a missing vector, or a weight
+    /// of the fusion that is none.
     pub fn search(&self, query: &Query) -> Result<SearchResult, IndexError> {
         let (snapshot, note) = self.inner.sound_snapshot()?;
         validate::query(query, snapshot.dim)?;

@@ -41,6 +41,22 @@ pub(crate) fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
+/// Whether there is a file of this name. An error where this process may not look.
+pub(crate) fn is_file(path: &Path) -> Result<bool, IndexError> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(meta.is_file()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(source) => Err(io_error("cannot look at", path, source)),
+    }
+}
+
 /// Whether this process may write to a directory and to those of the named files that are there.
 pub(crate) fn may_write(dir: &Path, files: &[&str]) -> bool {
     #[cfg(unix)]

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::IndexError;
 use crate::background::{Background, Terms};
 use crate::collection::{Access, CollectionConfig, Inner};
 use crate::disk::{self, create_dir};
@@ -14,10 +13,12 @@ use crate::segments::SegmentFolder;
 use crate::snapshot::{Published, Snapshot};
 use crate::store::{self, Meta, Store};
 use crate::writer::Writer;
+use crate::{IndexError, validate};
 
 /// Opens or creates; see [`crate::Collection::open`].
 pub(crate) fn open(dir: &Path, config: CollectionConfig) -> Result<Inner, IndexError> {
-    let exists = dir.join(store::FILE).is_file();
+    validate::config(&config)?;
+    let exists = disk::is_file(&dir.join(store::FILE))?;
     if !exists && (!config.create || config.access == Access::ReadOnly) {
         return Err(IndexError::NotFound {
             path: dir.to_owned(),

@@ -34,7 +34,9 @@ pub(crate) fn search(
     graph_min_vectors: usize,
 ) -> Result<SearchResult, IndexError> {
     let allowed = snapshot.documents.allowed(&query.filter).map(Arc::new);
-    let limit = query.candidates.max(query.k);
+    // No list is longer, and room is made for all that is asked for.
+    let chunks = usize::try_from(snapshot.documents.chunks()).unwrap_or(usize::MAX);
+    let limit = query.candidates.max(query.k).min(chunks.max(1));
     let mut plan = Plan {
         vectors: "not asked".to_owned(),
         keywords: "not asked".to_owned(),

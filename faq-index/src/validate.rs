@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::store::MAX_CHUNKS;
-use crate::{DocumentRecord, IndexError, Mode, Query, WriteBatch};
+use crate::{CollectionConfig, DocumentRecord, Fusion, IndexError, Mode, Query, WriteBatch};
 
 /// How far from 1 the length of a normalised vector may be.
 const NORM_TOLERANCE: f32 = 0.01;
@@ -33,6 +33,7 @@ pub(crate) fn query(query: &Query, dim: Option<usize>) -> Result<(), IndexError>
     if query.k == 0 {
         return invalid("k is 0; ask for at least 1 hit".to_owned());
     }
+    fusion(query.fusion)?;
     let Some(vector) = &query.vector else {
         return match query.mode {
             Mode::Keyword => Ok(()),
@@ -44,6 +45,37 @@ pub(crate) fn query(query: &Query, dim: Option<usize>) -> Result<(), IndexError>
     check_vector(vector, dim.unwrap_or(vector.len())).map_err(|what| IndexError::Invalid {
         what: format!("the question's vector {what}"),
     })
+}
+
+/// Weights of which scores can be made that have an order.
+fn fusion(fusion: Fusion) -> Result<(), IndexError> {
+    let (name, value, most) = match fusion {
+        Fusion::Scores { dense_weight } => ("dense_weight", dense_weight, f32::MAX),
+        Fusion::Rrf { k } => ("k", k, f32::MAX),
+        Fusion::Weighted { dense_weight } => ("dense_weight", dense_weight, 1.0),
+    };
+    if (0.0..=most).contains(&value) {
+        return Ok(());
+    }
+    let upto = if most < f32::MAX {
+        format!(" to {most}")
+    } else {
+        " and more".to_owned()
+    };
+    invalid(format!(
+        "the fusion's {name} is {value}; it has to be 0{upto}"
+    ))
+}
+
+/// Checks how a collection is to be opened.
+pub(crate) fn config(config: &CollectionConfig) -> Result<(), IndexError> {
+    let share = config.background_share;
+    if share > 0.0 && share <= 1.0 {
+        return Ok(());
+    }
+    invalid(format!(
+        "background_share is {share}; it has to be above 0 and at most 1"
+    ))
 }
 
 fn invalid<T>(what: String) -> Result<T, IndexError> {

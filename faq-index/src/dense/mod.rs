@@ -92,7 +92,7 @@ impl DenseQuery<'_> {
         let documents = &self.snapshot.documents;
         let windows = documents.vectors().max(1) as f64 / documents.chunks().max(1) as f64;
         let least = (self.limit as f64 * windows).ceil() as usize;
-        let ef = ef.unwrap_or(DEFAULT_EF).max(least);
+        let ef = ef.unwrap_or(DEFAULT_EF).max(least).min(graph.len().max(1));
         let budget = (graph.len() / WALK_SHARE).max(WALK_LEAST);
         let accept = |row: &Row| self.live(row.key, row.ordinal).is_some();
         let found = graph.search(&coded, ef, budget, accept)?;

@@ -1,6 +1,9 @@
 //! Writing, finding, replacing, deleting, reopening.
 
-use faq_index::{ChunkId, Collection, CollectionConfig, Fingerprint, IndexError, Mode, Query};
+use faq_index::{
+    ChunkId, Collection, CollectionConfig, Filter, Fingerprint, Fusion, IndexError, Mode, Query,
+    VectorSearch,
+};
 
 use crate::support::*;
 
@@ -287,4 +290,76 @@ fn an_empty_batch_writes_nothing_and_an_empty_document_is_kept() {
     let collection = open(dir.path());
     assert_eq!(collection.documents().unwrap().len(), 1);
     assert!(dense(&collection, vector_of(1, 0), 5).is_empty());
+}
+
+#[test]
+fn more_hits_than_there_can_be_are_all_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = open(dir.path());
+    let counts = |filter: &Filter| {
+        let mut counts = Vec::new();
+        for mode in [Mode::Keyword, Mode::Dense, Mode::Hybrid] {
+            for (k, candidates) in [(usize::MAX, 1), (usize::MAX, usize::MAX)] {
+                for vector_search in [VectorSearch::Exact, VectorSearch::Graph] {
+                    let mut query = Query::new("harbour", Some(vector_of(1, 0)));
+                    (query.mode, query.vector_search) = (mode, vector_search);
+                    (query.k, query.candidates) = (k, candidates);
+                    query.ef = Some(usize::MAX);
+                    query.filter = filter.clone();
+                    counts.push(collection.search(&query).unwrap().hits.len());
+                }
+            }
+        }
+        counts
+    };
+    assert_eq!(counts(&Filter::default()), [0; 12]);
+    let texts = ["the harbour"; 7];
+    collection
+        .write(upsert((1..=20).map(|n| document(n, &texts))))
+        .unwrap();
+    collection.write(delete([id(3), id(4)])).unwrap();
+    collection.build_graph().unwrap();
+    assert_eq!(counts(&Filter::default()), [18 * 7; 12]);
+    let two = Filter {
+        documents: [id(1), id(2), id(3)].into(),
+        ..Filter::default()
+    };
+    assert_eq!(counts(&two), [2 * 7; 12]);
+}
+
+#[test]
+fn numbers_that_give_no_order_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = open(dir.path());
+    collection.write(upsert([document(1, &["fine"])])).unwrap();
+    let search = |fusion| {
+        let mut query = Query::new("fine", Some(vector_of(1, 0)));
+        query.fusion = fusion;
+        collection.search(&query)
+    };
+    for fine in [0.0, 0.5, 1.0] {
+        assert!(search(Fusion::Scores { dense_weight: fine }).is_ok());
+        assert!(search(Fusion::Weighted { dense_weight: fine }).is_ok());
+        assert!(search(Fusion::Rrf { k: fine }).is_ok());
+    }
+    for (bad, says) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-1.0, "-1")] {
+        for fusion in [
+            Fusion::Scores { dense_weight: bad },
+            Fusion::Weighted { dense_weight: bad },
+            Fusion::Rrf { k: bad },
+        ] {
+            let error = search(fusion).unwrap_err();
+            assert!(matches!(error, IndexError::Invalid { .. }), "{fusion:?}");
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+    drop(collection);
+    for background_share in [f64::NAN, 0.0, -1.0, 1.5] {
+        let config = CollectionConfig {
+            background_share,
+            ..config()
+        };
+        let error = Collection::open(dir.path(), config).unwrap_err();
+        assert!(matches!(error, IndexError::Invalid { .. }), "{error}");
+    }
 }

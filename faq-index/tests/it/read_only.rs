@@ -166,6 +166,11 @@ mod as_another_user {
         let error = Collection::open(dir, CollectionConfig { access, ..config() }).unwrap_err();
         assert!(matches!(error, IndexError::Io { .. }), "{error}");
         assert!(!super::keyword_is_in_memory(dir));
+        // What may not be looked at is not taken for missing.
+        let closed = tempfile::tempdir().unwrap();
+        fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o000)).unwrap();
+        let error = Collection::open(closed.path(), config()).unwrap_err();
+        assert!(matches!(error, IndexError::Io { .. }), "{error}");
         println!("read as another user");
     }
 
