@@ -22,7 +22,7 @@ pub use copy::{TruthCopy, copy_truth, documents_in_copy};
 pub(crate) use read::{DocumentText, VectorRow};
 pub(crate) use write::{Applied, Erasable};
 
-use crate::IndexError;
+use crate::{IndexError, disk};
 
 /// File name of the store in a collection's directory.
 pub(crate) const FILE: &str = "truth.sqlite";
@@ -243,6 +243,10 @@ fn of_row_id(id: i64) -> (u64, u32) {
 fn store_error(dir: &Path, file: &Path, error: rusqlite::Error) -> IndexError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => IndexError::DiskFull {
+            path: dir.to_owned(),
+        },
+        // Room for the log's index is asked of the system by other calls than writes.
+        Some(ErrorCode::SystemIoFailure) if disk::has_no_space(dir) => IndexError::DiskFull {
             path: dir.to_owned(),
         },
         Some(ErrorCode::OperationInterrupted) => IndexError::Cancelled,

@@ -2,10 +2,11 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use faq_index::IndexError;
+use faq_index::{Access, Collection, CollectionConfig, IndexError};
 
 use crate::support::*;
 
@@ -81,4 +82,31 @@ fn a_full_disk_is_named_and_costs_nothing_but_the_write() {
         assert!(found.contains(&id(n)), "{n} was acknowledged");
         assert_eq!(dense(&collection, vector_of(n, 0), 1), [id(n)]);
     }
+}
+
+#[test]
+fn a_collection_on_a_full_disk_is_opened_for_reading() {
+    let Some(disk) = SmallDisk::mount(6 << 20) else {
+        println!("SKIPPED: this user may not mount a small disk");
+        return;
+    };
+    let dir = disk.path().join("collection");
+    let collection = open(&dir);
+    collection
+        .write(upsert([document(1, &["common", "words"])]))
+        .unwrap();
+    drop(collection);
+    let ballast = disk.path().join("ballast");
+    let mut filling = fs::File::create(&ballast).unwrap();
+    while filling.write_all(&[1; 4096]).is_ok() {}
+    drop(filling);
+    let error = Collection::open(&dir, config()).unwrap_err();
+    assert!(matches!(error, IndexError::DiskFull { .. }), "{error}");
+    let access = Access::ReadOnly;
+    let reader = Collection::open(&dir, CollectionConfig { access, ..config() }).unwrap();
+    assert_eq!(keyword(&reader, "common"), [id(1)]);
+    assert_eq!(dense(&reader, vector_of(1, 0), 1), [id(1)]);
+    drop(reader);
+    fs::remove_file(ballast).unwrap();
+    assert_eq!(keyword(&open(&dir), "common"), [id(1)]);
 }
