@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use faq_index::{CollectionConfig, DocumentId, IndexError, TruthCopy};
+use faq_index::{Access, CollectionConfig, DocumentId, IndexError, TruthCopy};
 use faq_ingest::{ChunkConfig, Limits};
 
 use crate::generate::{Generator, LocalModel};
@@ -43,6 +43,9 @@ pub struct EngineConfig {
     pub threads: usize,
     /// Number of vectors from which a collection is searched through its graph.
     pub graph_min_vectors: usize,
+    /// What may be done with collections. Default: reading and writing, where that is possible.
+    /// Several processes may read one at a time in which none writes.
+    pub access: Access,
 }
 
 impl EngineConfig {
@@ -58,6 +61,7 @@ impl EngineConfig {
             reader: Arc::new(InProcess::default()),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             graph_min_vectors: CollectionConfig::default().graph_min_vectors,
+            access: Access::default(),
         }
     }
 }
@@ -104,7 +108,12 @@ impl Engine {
     /// [`Error::Invalid`] where a setting makes no sense.
     pub fn with_config(config: EngineConfig) -> Result<Self> {
         let ChunkConfig { size, overlap } = config.chunking;
-        if size == 0 || overlap >= size {
+        if size == 0 {
+            return Err(Error::invalid(
+                "a chunk of 0 tokens holds nothing; give 1 or more",
+            ));
+        }
+        if overlap >= size {
             return Err(Error::invalid(format!(
                 "a chunk of {size} tokens cannot overlap the next by {overlap}; \
                  the overlap must be smaller than the size"
@@ -247,6 +256,7 @@ impl Engine {
     pub(crate) fn open_at(&self, dir: &Path, create: bool) -> Result<faq_index::Collection> {
         let mut config = CollectionConfig {
             graph_min_vectors: self.0.config.graph_min_vectors,
+            access: self.0.config.access,
             create,
             ..CollectionConfig::default()
         };

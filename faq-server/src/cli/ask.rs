@@ -23,7 +23,7 @@ const QUOTE_SHOWN: usize = 400;
 pub(super) fn run(common: &Common, args: &AskArgs, out: &mut Output) -> Result<Outcome> {
     let control = interrupt::control("stopping (Ctrl-C again ends at once)")?;
     let filter = args.filter.filter()?;
-    let collection = common.existing()?;
+    let collection = common.reading()?;
     let mut options = args
         .generator
         .options(collection.engine(), DEFAULT_GENERATOR)?;

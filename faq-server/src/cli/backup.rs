@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::args::{BackupArgs, Common, RestoreArgs};
-use super::error::{Outcome, Result};
+use super::error::{CliError, Outcome, Result};
 use super::output::{Output, count, note, size, warning};
 use super::progress;
 use super::serve::values;
@@ -33,6 +33,13 @@ struct RestoreReport<'a> {
 
 pub(super) fn backup(common: &Common, args: &BackupArgs, out: &mut Output) -> Result<Outcome> {
     let started = Instant::now();
+    // A device would be taken out of its folder, and a file be put into its place.
+    if args.force && args.file.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(CliError::usage(format!(
+            "{} is no file; --force replaces files alone",
+            args.file.display()
+        )));
+    }
     let config = Config::read(common.data_dir(), &values(&[], args.config.as_deref())?)?;
     let engine = common.engine(None)?;
     let storage = config.local_storage();

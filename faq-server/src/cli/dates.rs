@@ -38,16 +38,17 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
     if !day.bytes().zip(DAY.bytes()).all(as_written) {
         return None;
     }
-    let moment: Timestamp = if whole_day {
-        let midnight = day.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?;
-        midnight.timestamp()
+    let ms = if whole_day {
+        // The last day has no end that a timestamp could tell.
+        let since = day
+            .parse::<Date>()
+            .ok()?
+            .duration_since(Date::constant(1970, 1, 1));
+        since.as_secs() * 1000
     } else {
-        text.parse().ok()?
+        text.parse::<Timestamp>().ok()?.as_millisecond()
     };
-    Some(Moment {
-        ms: moment.as_millisecond(),
-        whole_day,
-    })
+    Some(Moment { ms, whole_day })
 }
 
 /// How a day is written.
@@ -81,6 +82,8 @@ mod tests {
         );
         assert_eq!(ms("1969-12-31T23:59:59.999Z"), Some(-1));
         assert_eq!(parse("2024-12-31").map(Moment::after), ms("2025-01-01"));
+        let end_of_time = Some(253_402_300_800_000);
+        assert_eq!(parse("9999-12-31").map(Moment::after), end_of_time);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::{Common, IngestArgs};
 use super::error::{Outcome, Result};
 use super::interrupt;
-use super::output::{Output, count, grouped, note, size, warning};
+use super::output::{Output, count, failed, grouped, note, size, visible, warning};
 use super::progress::IngestProgress;
 
 /// Parser warnings that are told one by one; the rest is counted.
@@ -119,11 +119,7 @@ impl<'a> From<&'a IngestReport> for Report<'a> {
 fn summary(report: &IngestReport, out: &mut Output) -> Result<()> {
     warnings(report);
     for failure in &report.failed {
-        note(format_args!(
-            "failed: {}: {}",
-            failure.path.display(),
-            failure.error
-        ));
+        note(failed(failure));
     }
     out.line(format_args!(
         "{} added, {} updated, {} unchanged, {} removed, {} failed",
@@ -164,7 +160,8 @@ fn warnings(report: &IngestReport) {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
-        warning(format_args!("{}: {}{more}", path.display(), messages[0]));
+        let (path, message) = (visible(path.display()), visible(messages[0]));
+        warning(format_args!("{path}: {message}{more}"));
     }
     if files.len() > WARNINGS_SHOWN {
         warning(format_args!(

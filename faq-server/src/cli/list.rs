@@ -11,7 +11,7 @@ use super::dates;
 use super::error::{CliError, Outcome, Result};
 use super::ingest::FailedFile;
 use super::interrupt;
-use super::output::{Output, count, grouped, note, one_line, size, table};
+use super::output::{Output, count, failed, grouped, note, one_line, size, table};
 use super::progress;
 
 /// What a collection holds.
@@ -76,7 +76,7 @@ fn row(info: &DocumentInfo) -> Vec<String> {
         grouped(info.chunks),
         tokens,
         size(info.bytes),
-        info.tags.iter().cloned().collect::<Vec<_>>().join(", "),
+        one_line(&Vec::from_iter(info.tags.iter().cloned()).join(", ")),
     ]
 }
 
@@ -230,11 +230,7 @@ pub(super) fn reindex(common: &Common, args: &ReindexArgs, out: &mut Output) -> 
 
 fn reindexed(report: &ReindexReport, out: &mut Output) -> Result<()> {
     for failure in &report.failed {
-        note(format_args!(
-            "failed: {}: {}",
-            failure.path.display(),
-            failure.error
-        ));
+        note(failed(failure));
     }
     out.line(format_args!(
         "{} made again from their files, {} from their stored text, {} up to date, {} failed, in {:.1} s",

@@ -31,7 +31,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
-use faq_core::{Collection, Engine, EngineConfig, InProcess, ModelStore};
+use faq_core::{
+    Access, Collection, Engine, EngineConfig, Error, InProcess, IndexError, Mode, ModelStore, Query,
+};
 
 use args::{Args, ChunkArgs, Command, Common};
 use error::{CliError, Outcome, Result};
@@ -167,6 +169,28 @@ impl Common {
             config.limits.file_bytes = megabytes.saturating_mul(1 << 20);
         }
         config
+    }
+
+    /// The collection that the flags name, to be read beside other processes that read it. One
+    /// that has to be repaired, or brought up to date, is opened for that.
+    fn reading(&self) -> Result<Collection> {
+        let open = || {
+            let mut config = self.engine_config(None);
+            config.access = Access::ReadOnly;
+            Engine::with_config(config)?.existing_collection(&self.collection)
+        };
+        let collection = match open() {
+            Err(Error::Index(IndexError::ReadOnly { .. })) => return self.existing(),
+            opened => opened?,
+        };
+        let mut look = Query::new("", None);
+        look.mode = Mode::Keyword;
+        if collection.index().search(&look)?.plan.degraded.is_empty() {
+            return Ok(collection);
+        }
+        drop(collection);
+        // Where it cannot be repaired now it is read as it is, and says so.
+        Ok(self.existing().or_else(|_| open())?)
     }
 
     /// The collection that the flags name, which must exist.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{BufWriter, IsTerminal, Stdout, Write};
 
+use faq_core::Failure;
 use serde::Serialize;
 
 use super::error::{CliError, Result};
@@ -99,9 +100,34 @@ fn wants_colour() -> bool {
     !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// A line to stderr. Where nobody listens there is nobody to tell.
+/// A line to stderr, or several. Where nobody listens there is nobody to tell.
 pub(super) fn note(text: impl Display) {
+    let text = escaped(&text.to_string(), |c| c != '\n' && c != '\t');
     let _unheard = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A name or a sentence that holds one, on one line and as it is, but for control characters, which
+/// are shown as escapes: a file's name must not steer the terminal, nor look like another line.
+pub(super) fn visible(text: impl Display) -> String {
+    escaped(&text.to_string(), |_| true)
+}
+
+/// A file that was not taken in, and why.
+pub(super) fn failed(failure: &Failure) -> String {
+    let path = visible(failure.path.display());
+    format!("failed: {path}: {}", visible(&failure.error))
+}
+
+fn escaped(text: &str, which: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && which(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// A sentence about something that is wrong and stops nothing.
@@ -221,6 +247,13 @@ mod tests {
     fn shortening_counts_characters_and_drops_control_characters() {
         assert_eq!(shortened("Grüße an\nalle", 9), "Grüße an…");
         assert_eq!(shortened("a\u{1b}[31mb", 20), "a[31mb");
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_but_for_control_characters() {
+        let name = "Grüße  an\u{1b}[31m\nalle\u{9b}";
+        assert_eq!(visible(name), "Grüße  an\\u{1b}[31m\\nalle\\u{9b}");
+        assert_eq!(escaped("a\n\tb\r", |c| c != '\n' && c != '\t'), "a\n\tb\\r");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use super::args::ProgressKind;
-use super::output::{count, note, size};
+use super::output::{count, failed, note, size};
 
 /// Time between two lines where there is no bar.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -44,8 +44,7 @@ impl IngestProgress {
                 bar.set_position(progress.bytes_done);
                 bar.set_message(files(progress));
                 for failure in &progress.failed {
-                    let path = failure.path.display();
-                    bar.suspend(|| note(format_args!("failed: {path}: {}", failure.error)));
+                    bar.suspend(|| note(failed(failure)));
                 }
                 if progress.stage == Stage::Done {
                     bar.finish_and_clear();

@@ -17,7 +17,7 @@ pub(super) fn run(common: &Common, args: &SearchArgs, out: &mut Output) -> Resul
         filter: args.filter.filter()?,
         ..SearchOptions::default()
     };
-    let collection = common.existing()?;
+    let collection = common.reading()?;
     let response = collection.search(&args.query, &options, &Control::new())?;
     for degraded in &response.plan.degraded {
         warning(degraded);

@@ -206,3 +206,81 @@ fn the_doctor_finds_what_is_broken_and_keeps_secrets() {
     assert!(ill.stdout.contains("BROKEN   embedding"), "{ill:?}");
     assert!(ill.stdout.contains("faq models pull"), "{ill:?}");
 }
+
+#[test]
+fn more_passages_than_there_are_is_all_there_are() {
+    let world = World::with_handbook();
+    let most = usize::MAX.to_string();
+    for mode in ["hybrid", "dense", "keyword"] {
+        let found = world.ok(&["search", "--json", "-k", &most, "--mode", mode, "leave"]);
+        assert!(!found["hits"].as_array().unwrap().is_empty(), "{mode}");
+    }
+}
+
+#[test]
+fn several_processes_search_at_once() {
+    let world = World::with_handbook();
+    let mut config = faq_core::EngineConfig::new(world.path("data"));
+    config.access = faq_core::Access::ReadOnly;
+    let engine = faq_core::Engine::with_config(config).unwrap();
+    let held = engine.existing_collection("default").unwrap();
+    assert!(!world.hits("leave").as_array().unwrap().is_empty());
+    let asked = world.ok(&["ask", "--json", "How many days of annual leave do I get?"]);
+    assert_eq!(asked["abstained"], false);
+    world
+        .run(&["delete", "--json", "leave.md"])
+        .failed(1, "locked");
+    drop(held);
+    drop(engine);
+    // What a reader cannot repair is repaired before it reads.
+    std::fs::remove_dir_all(world.path("data/collections/default/keyword")).unwrap();
+    assert!(!world.hits("leave").as_array().unwrap().is_empty());
+    assert!(
+        world
+            .path("data/collections/default/keyword/meta.json")
+            .is_file()
+    );
+}
+
+#[test]
+fn names_and_labels_do_not_steer_the_terminal() {
+    let world = World::new();
+    let good = world.write("docs/good.md", "A good document about bicycles.\n");
+    world.write(
+        "docs/bad\u{1b}]0;title\u{7}\nfailed: other.pdf",
+        [0, 255, 1],
+    );
+    let told = world.run(&["ingest", "--tag", "red\u{1b}[31m\nblue", &world.at("docs")]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    let failed: Vec<&str> = told
+        .stderr
+        .lines()
+        .filter(|l| l.starts_with("failed"))
+        .collect();
+    assert_eq!(failed.len(), 1, "{told:?}");
+    assert!(
+        failed[0].contains("bad\\u{1b}]0;title\\u{7}\\nfailed: other.pdf"),
+        "{told:?}"
+    );
+    let listed = world.run(&["list"]);
+    assert_eq!(listed.stdout.lines().count(), 3, "{listed:?}");
+    assert!(!listed.stdout.contains('\u{1b}'), "{listed:?}");
+    std::fs::remove_file(good).unwrap();
+}
+
+#[test]
+fn a_backup_takes_the_place_of_files_alone() {
+    let world = World::with_handbook();
+    let folder = world.path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    let socket = world.path("socket");
+    let _bound = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for there in [folder, socket] {
+        let path = there.to_str().unwrap();
+        world.run(&["backup", "--json", path]).failed(1, "exists");
+        world
+            .run(&["backup", "--json", "--force", path])
+            .failed(2, "usage");
+        assert!(!there.is_file(), "{path}");
+    }
+}
