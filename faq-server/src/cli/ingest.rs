@@ -160,7 +160,7 @@ fn warnings(report: &IngestReport) {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
-        let (path, message) = (visible(path.display()), visible(messages[0]));
+        let (path, message) = (visible(path.display()), visible(&messages[0]));
         warning(format_args!("{path}: {message}{more}"));
     }
     if files.len() > WARNINGS_SHOWN {

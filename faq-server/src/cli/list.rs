@@ -76,7 +76,7 @@ fn row(info: &DocumentInfo) -> Vec<String> {
         grouped(info.chunks),
         tokens,
         size(info.bytes),
-        one_line(&Vec::from_iter(info.tags.iter().cloned()).join(", ")),
+        one_line(&info.tags.iter().cloned().collect::<Vec<_>>().join(", ")),
     ]
 }
 
