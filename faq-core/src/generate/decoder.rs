@@ -1,4 +1,4 @@
-//! The transformer: weights of a Llama or Qwen2 model, and one pass over them.
+//! The transformer: a model's weights, and one pass over them.
 //!
 //! The attention state is the caller's ([`Attention`]), so that it can be kept, copied and put
 //! back. Several conversations can be read in one pass, which reads the weights once for all of
@@ -10,10 +10,11 @@
 
 use super::attention::Attention;
 use super::gguf::{Fault, Gguf};
-use super::kernels::{Activations, Block, Kernels, Precision, Query, Rows, TILE, kernels};
+use super::kernels::{Activations, Block, Kernels, Precision, Query, Rows, Scores, TILE, kernels};
+use super::layer::{Layer, Loading};
 use super::matrix::{Input, Matrix, multiply};
 use super::pool::Pool;
-use super::shape::{Rotation, Shape};
+use super::shape::{Gate, Rotation, Shape, Turns};
 use crate::{Control, Interrupted};
 
 /// Most weights of a model whose activations are rounded to sixteen bits. Models this small are
@@ -21,29 +22,10 @@ use crate::{Control, Interrupted};
 /// the one and not with the other. What it costs is small where everything is.
 const SMALL_MODEL: usize = 200_000_000;
 
-/// How a matrix is loaded: the tensor's name, its rows and columns.
-type Loading = dyn Fn(&mut Gguf, &str, [usize; 2], &Pool) -> Result<Matrix, Fault>;
-
-/// The weights of one layer.
-struct Layer {
-    attention_norm: Vec<f32>,
-    query: Matrix,
-    key: Matrix,
-    value: Matrix,
-    /// Of query, key and value, one behind the other; empty where the model has none.
-    bias: Vec<f32>,
-    output: Matrix,
-    feed_norm: Vec<f32>,
-    gate: Matrix,
-    up: Matrix,
-    down: Matrix,
-}
-
 /// A loaded model.
 pub(super) struct Decoder {
     shape: Shape,
-    /// Radians that each pair of a head turns from one position to the next.
-    turns: Vec<f64>,
+    turns: Turns,
     embedding: Matrix,
     layers: Vec<Layer>,
     norm: Vec<f32>,
@@ -86,10 +68,16 @@ pub(super) struct Room {
     attended: Vec<f32>,
     /// Gates and what they let through: `[tokens, 2 hidden]`.
     hidden: Vec<f32>,
-    /// Cosines and sines: `[tokens, pairs]` each.
+    /// In layers that see everything, and in those that slide and turn otherwise.
+    angles: [Angles; 2],
+    scores: Vec<f32>,
+}
+
+/// Cosines and sines: `[tokens, pairs]` each.
+#[derive(Debug, Default)]
+struct Angles {
     cos: Vec<f32>,
     sin: Vec<f32>,
-    scores: Vec<f32>,
 }
 
 /// Up to eight queries over one head.
@@ -112,12 +100,12 @@ struct Place {
 
 impl Decoder {
     /// Reads the weights. `vocabulary` is the number of tokens that the tokenizer has.
-    pub(super) fn load(gguf: &mut Gguf, vocabulary: usize) -> Result<Self, Fault> {
+    pub(super) fn load(gguf: &Gguf, vocabulary: usize) -> Result<Self, Fault> {
         Self::load_by(gguf, vocabulary, &Matrix::load)
     }
 
     /// As [`Decoder::load`] with another way to load matrices.
-    fn load_by(gguf: &mut Gguf, vocabulary: usize, matrix: &Loading) -> Result<Self, Fault> {
+    fn load_by(gguf: &Gguf, vocabulary: usize, matrix: &Loading) -> Result<Self, Fault> {
         let shape = Shape::read(gguf)?;
         let turns = shape.turns(gguf)?;
         let pool = Pool::new(rayon::current_num_threads());
@@ -221,19 +209,31 @@ impl Decoder {
                     .zip(rows.chunks_exact_mut(width))
                 {
                     self.embedding.open_row(self.kernels, *token as usize, row);
+                    if self.shape.embedding_scale != 1.0 {
+                        for x in row {
+                            *x *= self.shape.embedding_scale;
+                        }
+                    }
                 }
             });
     }
 
     fn angles(&self, room: &mut Room, places: &[Place]) {
-        room.cos.clear();
-        room.sin.clear();
-        for place in places {
-            for position in place.seen..place.seen + place.tokens {
-                for turn in &self.turns {
-                    let (sin, cos) = (position as f64 * turn).sin_cos();
-                    room.cos.push(cos as f32);
-                    room.sin.push(sin as f32);
+        let scale = f64::from(self.shape.rotation_scale);
+        for (angles, turns) in room
+            .angles
+            .iter_mut()
+            .zip([&self.turns.wide, &self.turns.sliding])
+        {
+            angles.cos.clear();
+            angles.sin.clear();
+            for place in places {
+                for position in place.seen..place.seen + place.tokens {
+                    for turn in turns {
+                        let (sin, cos) = (position as f64 * turn).sin_cos();
+                        angles.cos.push((scale * cos) as f32);
+                        angles.sin.push((scale * sin) as f32);
+                    }
                 }
             }
         }
@@ -259,15 +259,20 @@ impl Decoder {
         let (wide, narrow) = (heads * head, kv_heads * head);
         let pitch = wide + 2 * narrow;
         let tokens = room.stream.len() / width;
-        let inputs = [&layer.query, &layer.key, &layer.value];
-        self.norm(room, &layer.attention_norm, &inputs);
+        self.norm(room, &layer.attention_norm, &layer.heads);
         room.heads.resize(tokens * pitch, 0.0);
         let input = Input {
             rows: whole(&room.normed, width),
             codes: &room.codes,
         };
-        multiply(&self.pool, self.kernels, &inputs, input, &mut room.heads);
-        self.rotate(room, layer, wide + narrow, pitch);
+        multiply(
+            &self.pool,
+            self.kernels,
+            &layer.heads,
+            input,
+            &mut room.heads,
+        );
+        self.rotate(room, layer, self.shape.slides(number), pitch);
 
         for (sequence, place) in sequences.iter_mut().zip(places) {
             let rows = &room.heads[place.first * pitch..][..place.tokens * pitch];
@@ -303,7 +308,7 @@ impl Decoder {
         self.round(
             &room.attended,
             (wide, wide),
-            &[&layer.output],
+            std::slice::from_ref(&layer.output),
             &mut room.codes,
         );
         let input = Input {
@@ -312,27 +317,44 @@ impl Decoder {
         };
         room.added.resize(tokens * width, 0.0);
         let added = &mut room.added;
-        multiply(&self.pool, self.kernels, &[&layer.output], input, added);
-        self.add(room);
+        let output = std::slice::from_ref(&layer.output);
+        multiply(&self.pool, self.kernels, output, input, added);
+        self.add(room, &layer.attended_norm);
     }
 
-    /// Brings queries and keys to their positions.
-    fn rotate(&self, room: &mut Room, layer: &Layer, rotated: usize, pitch: usize) {
-        let (cos, sin, pairs) = (&room.cos, &room.sin, self.turns.len());
-        let kernels = self.kernels;
+    /// Brings queries and keys to their positions, and norms them before where the model does.
+    fn rotate(&self, room: &mut Room, layer: &Layer, slides: bool, pitch: usize) {
+        let (size, queries) = (self.shape.head, self.shape.heads);
+        let rotated = (queries + self.shape.kv_heads) * size;
+        let other = slides && !self.turns.sliding.is_empty();
+        let Angles { cos, sin } = &room.angles[usize::from(other)];
+        let (kernels, pairs) = (self.kernels, self.shape.rotated / 2);
+        let whole = self.shape.rotated == size;
         self.pool
             .chunks(&mut room.heads, TILE * pitch, &|tile, rows| {
+                let mut normed = vec![0.0; if layer.normed() { size } else { 0 }];
                 for (token, row) in (tile * TILE..).zip(rows.chunks_exact_mut(pitch)) {
                     if !layer.bias.is_empty() {
                         kernels.add(row, &layer.bias);
                     }
+                    let row = &mut row[..rotated];
+                    if layer.normed() {
+                        for (number, head) in row.chunks_exact_mut(size).enumerate() {
+                            let weight = layer.head_norm(number < queries);
+                            kernels.normalise(head, weight, self.shape.epsilon, &mut normed);
+                            head.copy_from_slice(&normed);
+                        }
+                    }
                     let angles = token * pairs..(token + 1) * pairs;
                     let (cos, sin) = (&cos[angles.clone()], &sin[angles]);
                     match self.shape.rotation {
-                        Rotation::Neighbours => {
-                            kernels.rotate_neighbours(&mut row[..rotated], cos, sin);
+                        Rotation::Neighbours => kernels.rotate_neighbours(row, cos, sin),
+                        Rotation::Halves if whole => kernels.rotate_halves(row, cos, sin),
+                        Rotation::Halves => {
+                            for head in row.chunks_exact_mut(size) {
+                                kernels.rotate_halves(&mut head[..2 * pairs], cos, sin);
+                            }
                         }
-                        Rotation::Halves => kernels.rotate_halves(&mut row[..rotated], cos, sin),
                     }
                 }
             });
@@ -366,9 +388,11 @@ impl Decoder {
             let queries = (unit.from..unit.to).map(|query| {
                 let token = place.first + query / shared;
                 let at = (unit.head * shared + query % shared) * size;
+                let visible = place.seen + query / shared + 1;
                 Query {
                     at: heads[token * pitch + at..][..size].as_ptr(),
-                    visible: place.seen + query / shared + 1,
+                    from: visible.saturating_sub(self.shape.window(layer)),
+                    visible,
                     // SAFETY: tokens and heads lie within `attended`, whose length was checked.
                     out: unsafe { out.0.add(token * wide + at) },
                 }
@@ -378,12 +402,12 @@ impl Decoder {
                 *slot = query;
             }
             let head = states[unit.sequence][unit.head].view(size);
-            let scale = (size as f32).sqrt().recip();
+            let by = Scores {
+                scale: self.shape.query_scale,
+                cap: self.shape.attention_cap,
+            };
             // SAFETY: each query of each token belongs to one unit, and each unit to one thread.
-            unsafe {
-                self.kernels
-                    .attend(head, scale, &tile[..unit.to - unit.from]);
-            }
+            unsafe { self.kernels.attend(head, by, &tile[..unit.to - unit.from]) }
         });
     }
 
@@ -391,26 +415,34 @@ impl Decoder {
     fn feed(&self, room: &mut Room, layer: &Layer) {
         let (width, hidden) = (self.shape.width, self.shape.hidden);
         let tokens = room.stream.len() / width;
-        let inputs = [&layer.gate, &layer.up];
-        self.norm(room, &layer.feed_norm, &inputs);
+        self.norm(room, &layer.feed_norm, &layer.gates);
         room.hidden.resize(tokens * 2 * hidden, 0.0);
         let input = Input {
             rows: whole(&room.normed, width),
             codes: &room.codes,
         };
-        multiply(&self.pool, self.kernels, &inputs, input, &mut room.hidden);
+        multiply(
+            &self.pool,
+            self.kernels,
+            &layer.gates,
+            input,
+            &mut room.hidden,
+        );
         let pitch = 2 * hidden;
         self.pool
             .chunks(&mut room.hidden, TILE * pitch, &|_, rows| {
                 for row in rows.chunks_exact_mut(pitch) {
                     let (gate, up) = row.split_at_mut(hidden);
-                    self.kernels.gate(gate, up);
+                    match self.shape.gate {
+                        Gate::Silu => self.kernels.gate(gate, up),
+                        Gate::Gelu => self.kernels.gate_gelu(gate, up),
+                    }
                 }
             });
         self.round(
             &room.hidden,
             (pitch, hidden),
-            &[&layer.down],
+            std::slice::from_ref(&layer.down),
             &mut room.codes,
         );
         let input = Input {
@@ -423,31 +455,44 @@ impl Decoder {
         };
         room.added.resize(tokens * width, 0.0);
         let added = &mut room.added;
-        multiply(&self.pool, self.kernels, &[&layer.down], input, added);
-        self.add(room);
+        let down = std::slice::from_ref(&layer.down);
+        multiply(&self.pool, self.kernels, down, input, added);
+        self.add(room, &layer.fed_norm);
     }
 
-    fn add(&self, room: &mut Room) {
+    /// Adds to the stream, after a norm where `weight` has one.
+    fn add(&self, room: &mut Room, weight: &[f32]) {
         let size = TILE * self.shape.width;
-        let added = &room.added;
+        if !weight.is_empty() {
+            self.normalise(&room.added, weight, &mut room.normed);
+        }
+        let added = if weight.is_empty() {
+            &room.added
+        } else {
+            &room.normed
+        };
         self.pool.chunks(&mut room.stream, size, &|tile, rows| {
             self.kernels.add(rows, &added[tile * size..][..rows.len()]);
         });
     }
 
     /// Norms the stream, and rounds it where one of `readers` wants codes.
-    fn norm(&self, room: &mut Room, weight: &[f32], readers: &[&Matrix]) {
+    fn norm(&self, room: &mut Room, weight: &[f32], readers: &[Matrix]) {
+        let width = self.shape.width;
+        self.normalise(&room.stream, weight, &mut room.normed);
+        self.round(&room.normed, (width, width), readers, &mut room.codes);
+    }
+
+    fn normalise(&self, rows: &[f32], weight: &[f32], normed: &mut Vec<f32>) {
         let (width, epsilon) = (self.shape.width, self.shape.epsilon);
-        let stream = &room.stream;
-        room.normed.resize(stream.len(), 0.0);
+        normed.resize(rows.len(), 0.0);
         let size = TILE * width;
-        self.pool.chunks(&mut room.normed, size, &|tile, rows| {
-            let stream = &stream[tile * size..];
-            for (row, x) in rows.chunks_exact_mut(width).zip(stream.chunks_exact(width)) {
-                self.kernels.normalise(x, weight, epsilon, row);
+        self.pool.chunks(normed, size, &|tile, normed| {
+            let rows = &rows[tile * size..];
+            for (normed, row) in normed.chunks_exact_mut(width).zip(rows.chunks_exact(width)) {
+                self.kernels.normalise(row, weight, epsilon, normed);
             }
         });
-        self.round(&room.normed, (width, width), readers, &mut room.codes);
     }
 
     /// Rounds rows of `width` floats, `pitch` apart, where one of `readers` wants codes.
@@ -455,10 +500,10 @@ impl Decoder {
         &self,
         rows: &[f32],
         (pitch, width): (usize, usize),
-        readers: &[&Matrix],
+        readers: &[Matrix],
         codes: &mut Activations,
     ) {
-        if !readers.iter().any(|matrix| matrix.is_quantised()) {
+        if !readers.iter().any(Matrix::is_quantised) {
             return;
         }
         codes.resize(rows.len() / pitch, width, self.precision);
@@ -487,18 +532,26 @@ impl Decoder {
             };
             last.extend_from_slice(&room.stream[start..end]);
         }
-        let head = self.head.as_ref().unwrap_or(&self.embedding);
-        room.scores.resize(last.len() / width * head.rows(), 0.0);
+        let head = std::slice::from_ref(self.head.as_ref().unwrap_or(&self.embedding));
+        room.scores.resize(last.len() / width * head[0].rows(), 0.0);
         if last.is_empty() {
             return;
         }
         room.stream = last;
-        self.norm(room, &self.norm, &[head]);
+        self.norm(room, &self.norm, head);
         let input = Input {
             rows: whole(&room.normed, width),
             codes: &room.codes,
         };
-        multiply(&self.pool, self.kernels, &[head], input, &mut room.scores);
+        multiply(&self.pool, self.kernels, head, input, &mut room.scores);
+        let cap = self.shape.final_cap;
+        if cap > 0.0 {
+            let piece = room.scores.len().div_ceil(self.pool.threads());
+            let scores = &mut room.scores;
+            self.pool.chunks(scores, piece, &|_, scores| {
+                self.kernels.soft_cap(scores, cap);
+            });
+        }
     }
 }
 
@@ -514,60 +567,6 @@ fn whole(floats: &[f32], width: usize) -> Rows<'_> {
         floats,
         pitch: width,
         width,
-    }
-}
-
-impl Layer {
-    fn load(
-        gguf: &mut Gguf,
-        shape: &Shape,
-        number: usize,
-        pool: &Pool,
-        load: &Loading,
-    ) -> Result<Self, Fault> {
-        let name = |rest: &str| format!("blk.{number}.{rest}");
-        let (wide, narrow) = (shape.heads * shape.head, shape.kv_heads * shape.head);
-        let (width, hidden) = (shape.width, shape.hidden);
-        let mut bias = Vec::new();
-        let heads = [
-            ("attn_q.bias", wide),
-            ("attn_k.bias", narrow),
-            ("attn_v.bias", narrow),
-        ];
-        if heads
-            .iter()
-            .any(|(rest, _)| gguf.shape(&name(rest)).is_some())
-        {
-            for (rest, rows) in heads {
-                match gguf.shape(&name(rest)) {
-                    Some(_) => bias.extend(gguf.floats(&name(rest), rows)?),
-                    None => bias.resize(bias.len() + rows, 0.0),
-                }
-            }
-        }
-        for rest in [
-            "attn_output.bias",
-            "ffn_gate.bias",
-            "ffn_up.bias",
-            "ffn_down.bias",
-        ] {
-            if gguf.shape(&name(rest)).is_some() {
-                return Err(Fault::Unsupported(format!("it has a {:?}", name(rest))));
-            }
-        }
-        let mut matrix = |rest: &str, rows, columns| load(gguf, &name(rest), [rows, columns], pool);
-        Ok(Self {
-            bias,
-            query: matrix("attn_q.weight", wide, width)?,
-            key: matrix("attn_k.weight", narrow, width)?,
-            value: matrix("attn_v.weight", narrow, width)?,
-            output: matrix("attn_output.weight", width, wide)?,
-            gate: matrix("ffn_gate.weight", hidden, width)?,
-            up: matrix("ffn_up.weight", hidden, width)?,
-            down: matrix("ffn_down.weight", width, hidden)?,
-            attention_norm: gguf.floats(&name("attn_norm.weight"), width)?,
-            feed_norm: gguf.floats(&name("ffn_norm.weight"), width)?,
-        })
     }
 }
 

@@ -32,6 +32,16 @@ pub enum GenerateError {
         /// Which architecture, tokenizer or template is unknown.
         detail: String,
     },
+    /// An option that cannot be.
+    #[error("the option {field} is {value}, and has to be {wanted}")]
+    InvalidOption {
+        /// The field of the options.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// What it can be.
+        wanted: &'static str,
+    },
     /// The prompt does not fit the model's context.
     #[error("the prompt has {tokens} tokens, and the model's context holds {context}")]
     PromptTooLong {
@@ -71,6 +81,7 @@ impl GenerateError {
             Self::Io { .. } => "io",
             Self::Damaged { .. } => "model_damaged",
             Self::Unsupported { .. } => "model_unsupported",
+            Self::InvalidOption { .. } => "invalid_option",
             Self::PromptTooLong { .. } => "prompt_too_long",
             Self::Template(_) | Self::Tokenizer(_) | Self::Model(_) => "generation_failed",
             Self::Remote { .. } => "endpoint_failed",

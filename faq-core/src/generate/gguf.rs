@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use candle_core::Device;
@@ -76,6 +76,49 @@ struct TensorEntry {
     /// From the start of the file.
     start: u64,
     bytes: usize,
+}
+
+/// Where the bytes of a tensor are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TensorBytes<'a> {
+    file: &'a File,
+    /// From the start of the file.
+    start: u64,
+    len: usize,
+}
+
+impl TensorBytes<'_> {
+    pub(super) fn len(self) -> usize {
+        self.len
+    }
+
+    /// Reads the bytes from `at` on that fill `out`.
+    pub(super) fn read(self, at: usize, out: &mut [u8]) -> std::io::Result<()> {
+        let inside = at.checked_add(out.len()).is_some_and(|end| end <= self.len);
+        if !inside {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        read_at(self.file, self.start + at as u64, out)
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, at: u64, out: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, at)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut at: u64, mut out: &mut [u8]) -> std::io::Result<()> {
+    while !out.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, out, at)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                out = &mut out[read..];
+                at += read as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An open GGUF file whose header was found to be consistent.
@@ -195,6 +238,14 @@ impl Gguf {
         }
     }
 
+    pub(super) fn floats_of(&self, key: &str) -> Result<Option<&[f64]>, Fault> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Floats(floats)) => Ok(Some(floats)),
+            Some(_) => Err(wrong_kind(key, "a list of numbers")),
+        }
+    }
+
     /// A count or an index.
     pub(super) fn size(&self, key: &str) -> Result<Option<usize>, Fault> {
         match self.get(key) {
@@ -251,41 +302,28 @@ impl Gguf {
         Ok(entry.dtype)
     }
 
-    /// Hands the bytes of a tensor to `take` in pieces of `piece` bytes (the last may be shorter),
-    /// on a boundary of eight.
-    pub(super) fn read(
-        &mut self,
-        name: &str,
-        piece: usize,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    /// The bytes of a tensor, to be read in pieces and by several threads.
+    pub(super) fn tensor(&self, name: &str) -> Result<TensorBytes<'_>, Fault> {
         let Some(entry) = self.tensors.get(name) else {
             return Err(Fault::Damaged(format!("it has no tensor {name:?}")));
         };
-        let piece = piece.clamp(1, entry.bytes.max(1));
-        let mut buffer = vec![0; piece + 8];
-        let shift = buffer.as_ptr().align_offset(8).min(8);
-        self.file.seek(SeekFrom::Start(entry.start))?;
-        let mut left = entry.bytes;
-        while left > 0 {
-            let bytes = &mut buffer[shift..shift + piece.min(left)];
-            self.file.read_exact(bytes)?;
-            left -= bytes.len();
-            take(bytes)?;
-        }
-        Ok(())
+        Ok(TensorBytes {
+            file: &self.file,
+            start: entry.start,
+            len: entry.bytes,
+        })
     }
 
     /// The numbers of a vector, which must have `length`.
-    pub(super) fn floats(&mut self, name: &str, length: usize) -> Result<Vec<f32>, Fault> {
+    pub(super) fn floats(&self, name: &str, length: usize) -> Result<Vec<f32>, Fault> {
         let dtype = self.expect(name, &[length])?;
-        let mut floats = Vec::new();
-        self.read(name, usize::MAX, &mut |bytes| {
-            floats = ggml_file::qtensor_from_ggml(dtype, bytes, vec![length], &Device::Cpu)
-                .and_then(|tensor| tensor.dequantize(&Device::Cpu)?.to_vec1())
-                .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))?;
-            Ok(())
-        })?;
+        let bytes = self.tensor(name)?;
+        let mut words = vec![0_u64; bytes.len.div_ceil(8)];
+        let piece = &mut bytemuck::cast_slice_mut(&mut words)[..bytes.len];
+        bytes.read(0, piece)?;
+        let floats = ggml_file::qtensor_from_ggml(dtype, piece, vec![length], &Device::Cpu)
+            .and_then(|tensor| tensor.dequantize(&Device::Cpu)?.to_vec1())
+            .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))?;
         Ok(floats)
     }
 }

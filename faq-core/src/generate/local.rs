@@ -55,8 +55,8 @@ impl Default for LocalOptions {
     }
 }
 
-/// A model from a GGUF file: Llama or Qwen2 architecture, byte-level BPE tokenizer, with its
-/// own chat template.
+/// A model from a GGUF file: of the Llama, Qwen2, Qwen3, Gemma 2, Gemma 3 or Phi-3 architecture, with
+/// its own tokenizer (byte-level BPE or SentencePiece) and chat template.
 ///
 /// Contents of messages are always plain text to it: `<|im_end|>` in a document is six
 /// characters and some letters, not the end of a turn.
@@ -147,8 +147,8 @@ impl LocalModel {
     ) -> Result<Self, GenerateError> {
         let path = path.as_ref();
         let started = Instant::now();
-        let mut gguf = Gguf::open(path)?;
-        let model = Self::load(&mut gguf, options).map_err(|fault| fault.at(path))?;
+        let gguf = Gguf::open(path)?;
+        let model = Self::load(&gguf, options).map_err(|fault| fault.at(path))?;
         tracing::debug!(
             model = model.name,
             path = %path.display(),
@@ -158,7 +158,7 @@ impl LocalModel {
         Ok(model)
     }
 
-    fn load(gguf: &mut Gguf, options: &LocalOptions) -> Result<Self, Fault> {
+    fn load(gguf: &Gguf, options: &LocalOptions) -> Result<Self, Fault> {
         let tokenizer = ModelTokenizer::from_gguf(gguf)?;
         let source = gguf.text("tokenizer.chat_template")?.ok_or_else(|| {
             Fault::Unsupported(
@@ -221,20 +221,21 @@ impl LocalModel {
                 context: self.context,
             });
         }
+        let (messages, fixed) = self.template.accepted(messages, fixed);
         let fixed = fixed.min(messages.len().saturating_sub(1));
         let mut tokens: Vec<u32> = self.tokenizer.leading().into_iter().collect();
         let mut fixed_tokens = None;
         // Text of the frame and of contents between two control tokens is encoded as one, as
         // it would be if the prompt were one text.
         let mut run = String::new();
-        for part in self.template.render(messages, SystemTime::now())? {
+        for part in self.template.render(&messages, SystemTime::now())? {
             match part {
                 Part::Frame(frame) => {
                     for stretch in self.tokenizer.split_controls(&frame) {
                         match stretch {
                             Stretch::Text(text) => run.push_str(text),
                             Stretch::Control(id) => {
-                                self.tokenizer.encode(&run, &mut tokens)?;
+                                self.tokenizer.encode_behind(&run, &mut tokens)?;
                                 run.clear();
                                 // A template may write the leading token itself.
                                 if tokens != [id] || self.tokenizer.leading() != Some(id) {
@@ -252,7 +253,7 @@ impl LocalModel {
                 }
             }
         }
-        self.tokenizer.encode(&run, &mut tokens)?;
+        self.tokenizer.encode_behind(&run, &mut tokens)?;
         if tokens.is_empty() {
             return Err(GenerateError::Template("it makes an empty prompt".into()));
         }
@@ -382,6 +383,7 @@ impl Generator for LocalModel {
     ) -> Result<Generation, GenerateError> {
         let started = Instant::now();
         control.check()?;
+        options.check()?;
         let prompt = self.prompt(messages, options.fixed_messages)?;
         let most = options.max_tokens.min(self.context - prompt.tokens.len());
         let mut generation = Generation {
@@ -400,7 +402,7 @@ impl Generator for LocalModel {
         let mut stream = TextStream::new(&options.stop, sink);
         loop {
             let token = sampler
-                .choose(&scores)
+                .choose(&mut scores)
                 .ok_or_else(|| GenerateError::Model("its scores are no numbers".into()))?;
             if generation.completion_tokens == 0 {
                 generation.first_token_ms = started.elapsed().as_millis() as u64;
@@ -410,7 +412,11 @@ impl Generator for LocalModel {
                 break;
             }
             generation.completion_tokens += 1;
-            let flow = stream.push(self.tokenizer.token_bytes(token));
+            let mut bytes = self.tokenizer.token_bytes(token);
+            if generation.completion_tokens == 1 && self.tokenizer.leads_with_space() {
+                bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
+            }
+            let flow = stream.push(bytes);
             if flow != Flow::Open {
                 generation.stop = flow.reason();
                 generation.text = stream.into_text();

@@ -1,18 +1,21 @@
 //! A matrix of weights in the order of the kernels, and products with it on all threads.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QTensor, ggml_file};
 use memmap2::MmapMut;
 
-use super::gguf::{Fault, Gguf};
+use super::gguf::{Fault, Gguf, TensorBytes};
 use super::kernels::{Activations, Kernels, LANES, Layout, Output, Rows};
 use super::pool::Pool;
 
-/// Bytes of a file that are taken at once while a matrix is loaded.
-const SLAB: usize = 8 << 20;
+/// Bytes of a file that a thread takes at once while a matrix is loaded: what it reads is still in
+/// its cache when it is put in order.
+const PIECE: usize = 256 << 10;
 
 /// Pieces that each thread gets of a product, so that a slow one holds the others up little.
 const PIECES: usize = 12;
@@ -36,7 +39,7 @@ pub(super) struct Input<'a> {
 impl Matrix {
     /// Reads the tensor `name`, which must have the shape `[rows, columns]`.
     pub(super) fn load(
-        gguf: &mut Gguf,
+        gguf: &Gguf,
         name: &str,
         [rows, columns]: [usize; 2],
         pool: &Pool,
@@ -49,7 +52,7 @@ impl Matrix {
 
     /// As [`Matrix::load`], rewritten into `layout`.
     pub(super) fn load_as(
-        gguf: &mut Gguf,
+        gguf: &Gguf,
         name: &str,
         [rows, columns]: [usize; 2],
         layout: Layout,
@@ -58,29 +61,28 @@ impl Matrix {
         let dtype = gguf.expect(name, &[rows, columns])?;
         let panel = layout.panel_bytes(columns);
         let mut panels = zeros(rows.div_ceil(LANES) * panel)?;
+        let tensor = gguf.tensor(name)?;
         let row = columns / dtype.block_size() * dtype.type_size();
-        let (of_panel, of_slab) = (LANES * row, (SLAB / (LANES * row)).max(1) * LANES * row);
-        let mut slabs = panels.chunks_mut(of_slab / of_panel * panel);
-        gguf.read(name, of_slab, &mut |bytes| {
-            let Some(slab) = slabs.next() else {
-                return Ok(());
+        let at_once = (PIECE / (LANES * row)).max(1);
+        let failed = Mutex::new(None);
+        pool.chunks(&mut panels, at_once * panel, &|number, panels| {
+            let rows = Taken {
+                tensor,
+                dtype,
+                from: number * at_once * LANES,
+                columns,
             };
-            let fitting = if Layout::of(dtype) == Some(layout) {
-                Cow::Borrowed(bytes)
-            } else {
-                let shape = [bytes.len() / row, columns];
-                let fitting = rewritten(dtype, bytes, shape, layout)
-                    .map_err(|e| Fault::Unsupported(format!("tensor {name:?}: {e}")))?;
-                Cow::Owned(fitting)
-            };
-            let of_panel = layout.panel_bytes(columns);
-            pool.chunks(slab, panel, &|number, panel| {
-                let start = number * of_panel;
-                let rows = &fitting[start..(start + of_panel).min(fitting.len())];
-                layout.pack(rows, columns, panel);
-            });
-            Ok(())
-        })?;
+            if let Err(fault) = rows.pack(layout, row, panels) {
+                let fault = match fault {
+                    Fault::Unsupported(e) => Fault::Unsupported(format!("tensor {name:?}: {e}")),
+                    other => other,
+                };
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+            }
+        });
+        if let Some(fault) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(fault);
+        }
         Ok(Self {
             layout,
             rows,
@@ -107,6 +109,44 @@ impl Matrix {
     /// Panels of a piece.
     fn piece(&self, threads: usize) -> usize {
         (self.rows.div_ceil(LANES) / (threads * PIECES)).max(1)
+    }
+}
+
+thread_local! {
+    /// Room for what is read, on a boundary of eight.
+    static READ: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Rows of a tensor that a thread loads.
+struct Taken<'a> {
+    tensor: TensorBytes<'a>,
+    dtype: GgmlDType,
+    from: usize,
+    columns: usize,
+}
+
+impl Taken<'_> {
+    /// Fills `panels`; a row has `row` bytes in the file.
+    fn pack(&self, layout: Layout, row: usize, panels: &mut [u8]) -> Result<(), Fault> {
+        let (columns, of_panel) = (self.columns, layout.panel_bytes(self.columns));
+        let start = self.from * row;
+        let bytes = (panels.len() / of_panel * LANES * row).min(self.tensor.len() - start);
+        let mut room = READ.take();
+        room.resize(bytes.div_ceil(8), 0);
+        let read = &mut bytemuck::cast_slice_mut(&mut room)[..bytes];
+        self.tensor.read(start, read)?;
+        let fitting = if Layout::of(self.dtype) == Some(layout) {
+            Cow::Borrowed(&*read)
+        } else {
+            let fitting = rewritten(self.dtype, read, [bytes / row, columns], layout);
+            Cow::Owned(fitting.map_err(|e| Fault::Unsupported(e.to_string()))?)
+        };
+        let rows = fitting.chunks(LANES * layout.row_bytes(columns));
+        for (rows, panel) in rows.zip(panels.chunks_exact_mut(of_panel)) {
+            layout.pack(rows, columns, panel);
+        }
+        READ.set(room);
+        Ok(())
     }
 }
 
@@ -145,7 +185,7 @@ fn rewritten(
 pub(super) fn multiply(
     pool: &Pool,
     kernels: &Kernels,
-    matrices: &[&Matrix],
+    matrices: &[Matrix],
     input: Input<'_>,
     out: &mut [f32],
 ) {
@@ -159,7 +199,7 @@ pub(super) fn multiply(
         assert!(!matrix.is_quantised() || input.codes.tokens() == tokens);
         let (all, piece) = (matrix.rows.div_ceil(LANES), matrix.piece(pool.threads()));
         let ranges = (0..all).step_by(piece);
-        pieces.extend(ranges.map(|from| (*matrix, from..(from + piece).min(all), offset)));
+        pieces.extend(ranges.map(|from| (matrix, from..(from + piece).min(all), offset)));
         offset += matrix.rows;
     }
     let out = Results(out.as_mut_ptr());

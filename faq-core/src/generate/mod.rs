@@ -9,13 +9,16 @@ mod decoder;
 mod error;
 mod gguf;
 mod kernels;
+mod layer;
 mod local;
 mod matrix;
+mod options;
 mod pool;
 #[cfg(feature = "remote")]
 mod remote;
 mod sampler;
 mod scripted;
+mod sentencepiece;
 mod shape;
 mod slot;
 mod stream;
@@ -24,6 +27,7 @@ mod tokenizer;
 
 pub use error::GenerateError;
 pub use local::{LocalModel, LocalOptions};
+pub use options::GenerateOptions;
 #[cfg(feature = "remote")]
 pub use remote::{RemoteApi, RemoteModel, RemoteOptions};
 pub use scripted::ScriptedModel;
@@ -69,37 +73,6 @@ impl Message {
         Self {
             role,
             content: content.into(),
-        }
-    }
-}
-
-/// How to generate.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GenerateOptions {
-    /// Most tokens to write. Default 256.
-    pub max_tokens: usize,
-    /// 0 takes the likeliest token each time. Default 0.
-    pub temperature: f64,
-    /// Nucleus to sample from, 0 to 1; 1 is everything. Default 1.
-    pub top_p: f64,
-    /// Seed of the sampling, so that a run can be repeated. Default 0.
-    pub seed: u64,
-    /// Texts that end the generation; they are not part of it.
-    pub stop: Vec<String>,
-    /// Number of leading messages that are the same from call to call (system prompt and
-    /// worked examples). A local model keeps its state after them and does not read them again.
-    pub fixed_messages: usize,
-}
-
-impl Default for GenerateOptions {
-    fn default() -> Self {
-        Self {
-            max_tokens: 256,
-            temperature: 0.0,
-            top_p: 1.0,
-            seed: 0,
-            stop: Vec::new(),
-            fixed_messages: 0,
         }
     }
 }
@@ -150,8 +123,8 @@ pub trait Generator: Send + Sync {
     /// `sink` as it comes, always whole characters; `ControlFlow::Break` ends the generation.
     ///
     /// # Errors
-    /// [`GenerateError::Interrupted`] when `control` says so, [`GenerateError::PromptTooLong`],
-    /// and the model's own errors.
+    /// [`GenerateError::InvalidOption`], [`GenerateError::Interrupted`] when `control` says so,
+    /// [`GenerateError::PromptTooLong`], and the model's own errors.
     fn generate(
         &self,
         messages: &[Message],

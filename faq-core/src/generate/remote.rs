@@ -175,6 +175,42 @@ impl RemoteModel {
         if !stops.is_empty() {
             knobs["stop"] = json!(stops);
         }
+        // What only some endpoints know is sent where it is asked for.
+        let usual = GenerateOptions::default();
+        let ollama = self.options.api == RemoteApi::Ollama;
+        let repetition = if ollama {
+            "repeat_penalty"
+        } else {
+            "repetition_penalty"
+        };
+        for (name, value, usual) in [
+            ("min_p", options.min_p, usual.min_p),
+            (
+                repetition,
+                options.repetition_penalty,
+                usual.repetition_penalty,
+            ),
+            (
+                "frequency_penalty",
+                options.frequency_penalty,
+                usual.frequency_penalty,
+            ),
+            (
+                "presence_penalty",
+                options.presence_penalty,
+                usual.presence_penalty,
+            ),
+        ] {
+            if value != usual {
+                knobs[name] = json!(value);
+            }
+        }
+        if options.top_k > 0 {
+            knobs["top_k"] = json!(options.top_k);
+        }
+        if ollama && options.penalty_tokens != usual.penalty_tokens {
+            knobs["repeat_last_n"] = json!(options.penalty_tokens);
+        }
         match self.options.api {
             RemoteApi::OpenAi => {
                 knobs["max_tokens"] = json!(options.max_tokens);
@@ -330,6 +366,7 @@ impl Generator for RemoteModel {
     ) -> Result<Generation, GenerateError> {
         let started = Instant::now();
         control.check()?;
+        options.check()?;
         let estimated = messages.iter().map(|m| estimate(&m.content)).sum();
         if estimated >= self.options.context_tokens {
             return Err(GenerateError::PromptTooLong {

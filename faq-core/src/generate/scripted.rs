@@ -109,6 +109,7 @@ impl Generator for ScriptedModel {
     ) -> Result<Generation, GenerateError> {
         let started = Instant::now();
         control.check()?;
+        options.check()?;
         let prompt_tokens = messages.iter().map(|m| words(&m.content).count()).sum();
         if prompt_tokens >= self.context {
             return Err(GenerateError::PromptTooLong {

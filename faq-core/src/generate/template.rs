@@ -5,13 +5,14 @@
 //! that stands in a question or a document can close a turn or open another one, and no
 //! template can act on what a content says.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 
 use super::gguf::Fault;
-use super::{GenerateError, Message};
+use super::{GenerateError, Message, Role};
 
 /// Steps that a template may take: far more than any needs, and the end of one that loops.
 const STEPS: u64 = 1_000_000;
@@ -34,6 +35,8 @@ pub(super) struct ChatTemplate {
     environment: Environment<'static>,
     begin: String,
     end: String,
+    /// Whether it knows turns of the system.
+    knows_system: bool,
 }
 
 impl ChatTemplate {
@@ -60,11 +63,37 @@ impl ChatTemplate {
         environment
             .add_template_owned("chat", source.to_owned())
             .map_err(|e| Fault::Unsupported(format!("its chat template cannot be read: {e}")))?;
-        Ok(Self {
+        let mut template = Self {
             environment,
             begin: begin.to_owned(),
             end: end.to_owned(),
-        })
+            knows_system: true,
+        };
+        let turns = [Role::System, Role::User].map(|role| Message::new(role, "a"));
+        let renders = |turns: &[Message]| template.render(turns, SystemTime::UNIX_EPOCH).is_ok();
+        template.knows_system = renders(&turns) || !renders(&turns[1..]);
+        Ok(template)
+    }
+
+    /// The messages as the template takes them: where it refuses turns of the system, the first
+    /// turn of a user begins with what such a turn says. Gives how many of the first `fixed` messages
+    /// are still whole among the first ones.
+    pub(super) fn accepted<'a>(
+        &self,
+        messages: &'a [Message],
+        fixed: usize,
+    ) -> (Cow<'a, [Message]>, usize) {
+        match messages {
+            [system, user, rest @ ..]
+                if !self.knows_system && (system.role, user.role) == (Role::System, Role::User) =>
+            {
+                let both = format!("{}\n\n{}", system.content, user.content);
+                let mut joined = vec![Message::new(Role::User, both)];
+                joined.extend_from_slice(rest);
+                (Cow::Owned(joined), fixed.saturating_sub(1))
+            }
+            _ => (Cow::Borrowed(messages), fixed),
+        }
     }
 
     /// The conversation up to where the assistant speaks next. `now` is what the template
@@ -93,6 +122,8 @@ impl ChatTemplate {
                 template.render(context! {
                     messages => turns,
                     add_generation_prompt => true,
+                    // Models that can think aloud before they answer are asked not to.
+                    enable_thinking => false,
                     bos_token => &self.begin,
                     eos_token => &self.end,
                     strftime_now => clock,
@@ -311,6 +342,25 @@ mod tests {
         let messages = [Message::new(Role::User, "a"), Message::new(Role::User, "b")];
         let error = render(source, &messages).unwrap_err().to_string();
         assert!(error.contains("leaves out message 2 of 2"), "{error}");
+    }
+
+    #[test]
+    fn a_template_without_a_system_gets_its_words_from_the_user() {
+        let source = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no') }}\
+            {% endif %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+        let template = ChatTemplate::new(source, "", "").unwrap();
+        let messages = [
+            Message::new(Role::System, "be kind"),
+            Message::new(Role::User, "hi"),
+            Message::new(Role::Assistant, "hello"),
+            Message::new(Role::User, "bye"),
+        ];
+        let (accepted, fixed) = template.accepted(&messages, 3);
+        assert_eq!(fixed, 2);
+        assert_eq!(accepted[0], Message::new(Role::User, "be kind\n\nhi"));
+        assert_eq!(accepted[1..], messages[2..]);
+        let plain = ChatTemplate::new(CHATML, "", "").unwrap();
+        assert_eq!(plain.accepted(&messages, 3), (messages[..].into(), 3));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The tokenizer that a GGUF file carries.
 //!
-//! Only byte-level BPE (`tokenizer.ggml.model = "gpt2"`) with a known way of splitting words
-//! is built; everything else is refused, since a tokenizer that is almost right makes a model
-//! that is quietly stupid.
+//! Byte-level BPE (`tokenizer.ggml.model = "gpt2"`) with a known way of splitting words is built,
+//! and SentencePiece's (`"llama"`, [`super::sentencepiece`]); everything else is refused, since a
+//! tokenizer that is almost right makes a model that is quietly stupid.
 //!
 //! Text is always plain here: [`ModelTokenizer::encode`] never yields a control token, however
 //! the text reads. Control tokens come from the chat template alone, by
@@ -22,6 +22,8 @@ use tokenizers::{SplitDelimiterBehavior, Tokenizer};
 
 use super::GenerateError;
 use super::gguf::{Fault, Gguf};
+use super::sentencepiece::{Pieces, SPACE, byte_of};
+use super::shape::Family;
 
 /// Characters of one word that the merging sees at once. Its cost grows faster than the
 /// word, and no word of a language is that long.
@@ -40,6 +42,7 @@ const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}
 const NORMAL: i64 = 1;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
+const BYTE: i64 = 6;
 
 /// A stretch of a rendered chat template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +53,14 @@ pub(super) enum Stretch<'a> {
     Text(&'a str),
 }
 
+/// How plain text becomes tokens.
+enum Plain {
+    Bytes(Box<Tokenizer>),
+    Pieces(Pieces),
+}
+
 pub(super) struct ModelTokenizer {
-    plain: Tokenizer,
+    plain: Plain,
     /// Bytes of each token; `None` for tokens that are no text.
     bytes: Vec<Option<Box<[u8]>>>,
     /// Control and added tokens with their names, longest name first.
@@ -61,6 +70,8 @@ pub(super) struct ModelTokenizer {
     begin: Option<u32>,
     end: Option<u32>,
     add_begin: bool,
+    /// Control tokens behind which blanks are no text.
+    strips: Vec<u32>,
 }
 
 impl std::fmt::Debug for ModelTokenizer {
@@ -75,16 +86,17 @@ impl std::fmt::Debug for ModelTokenizer {
 impl ModelTokenizer {
     /// Builds the tokenizer of an open file.
     pub(super) fn from_gguf(gguf: &Gguf) -> Result<Self, Fault> {
-        match gguf.text("tokenizer.ggml.model")? {
-            Some("gpt2") => {}
+        let pieces = match gguf.text("tokenizer.ggml.model")? {
+            Some("gpt2") => false,
+            Some("llama") => true,
             Some(other) => {
                 return Err(Fault::Unsupported(format!(
-                    "its tokenizer is of the kind {other:?}, and only \"gpt2\" (byte-level BPE) is \
-                     known"
+                    "its tokenizer is of the kind {other:?} (known: \"gpt2\", which is byte-level \
+                     BPE, and \"llama\", which is SentencePiece)"
                 )));
             }
             None => return Err(Fault::Unsupported("it carries no tokenizer".into())),
-        }
+        };
         let tokens = gguf
             .texts("tokenizer.ggml.tokens")?
             .ok_or_else(|| Fault::Damaged("it lists no tokens".into()))?;
@@ -98,11 +110,23 @@ impl ModelTokenizer {
                 kinds.len()
             )));
         }
-        let merges = gguf
-            .texts("tokenizer.ggml.merges")?
-            .ok_or_else(|| Fault::Damaged("it lists no merges".into()))?;
-        let scheme = gguf.text("tokenizer.ggml.pre")?.unwrap_or_default();
-        let plain = plain_tokenizer(scheme, tokens, kinds, merges)?;
+        let template = gguf.text("tokenizer.chat_template")?.unwrap_or_default();
+        let plain = if pieces {
+            let kind = |id: usize| kinds[id];
+            Plain::Pieces(Pieces::from_gguf(
+                gguf,
+                tokens,
+                &|id| kind(id) == NORMAL,
+                &|id| kind(id) == USER_DEFINED && !looks_like_a_frame(&tokens[id], template),
+                &|id| byte_of(&tokens[id]).filter(|_| kind(id) == BYTE),
+            )?)
+        } else {
+            let merges = gguf
+                .texts("tokenizer.ggml.merges")?
+                .ok_or_else(|| Fault::Damaged("it lists no merges".into()))?;
+            let scheme = gguf.text("tokenizer.ggml.pre")?.unwrap_or_default();
+            Plain::Bytes(Box::new(plain_tokenizer(scheme, tokens, kinds, merges)?))
+        };
 
         let letters = letter_bytes();
         let mut bytes: Vec<Option<Box<[u8]>>> = Vec::with_capacity(tokens.len());
@@ -112,6 +136,10 @@ impl ModelTokenizer {
                 controls.push((token.clone(), id as u32));
             }
             bytes.push(match *kind {
+                NORMAL | USER_DEFINED if pieces => {
+                    Some(token.replace(SPACE, " ").into_bytes().into())
+                }
+                BYTE if pieces => byte_of(token).map(|byte| Box::from([byte])),
                 NORMAL => token.chars().map(|c| letters.get(&c).copied()).collect(),
                 USER_DEFINED => Some(token.as_bytes().into()),
                 _ => None,
@@ -127,15 +155,22 @@ impl ModelTokenizer {
                 id => Ok(id.map(|id| id as u32)),
             }
         };
+        // Phi-3's tokenizer takes the blanks behind its turns' marks for a part of them.
+        let phi3 = pieces && matches!(Family::of(gguf), Ok((_, Family::Phi3)));
+        let strips = controls
+            .iter()
+            .filter(|(name, _)| phi3 && !matches!(name.as_str(), "<unk>" | "<s>" | "<|endoftext|>"))
+            .map(|(_, id)| *id);
         Ok(Self {
             plain,
+            strips: strips.collect(),
             longest: bytes.iter().flatten().map(|b| b.len()).max().unwrap_or(1),
             bytes,
             controls,
             is_control: kinds.iter().map(|kind| *kind == CONTROL).collect(),
             begin: id("tokenizer.ggml.bos_token_id")?,
             end: id("tokenizer.ggml.eos_token_id")?,
-            add_begin: gguf.flag("tokenizer.ggml.add_bos_token")?.unwrap_or(false),
+            add_begin: gguf.flag("tokenizer.ggml.add_bos_token")?.unwrap_or(pieces),
         })
     }
 
@@ -191,14 +226,35 @@ impl ModelTokenizer {
 
     /// Appends the tokens of `text`, none of them a control token.
     pub(super) fn encode(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), GenerateError> {
+        let plain = match &self.plain {
+            Plain::Bytes(plain) => plain,
+            Plain::Pieces(pieces) => {
+                pieces.encode(text, tokens);
+                return Ok(());
+            }
+        };
         for stretch in stretches(text) {
-            let encoding = self
-                .plain
+            let encoding = plain
                 .encode_fast(stretch, false)
                 .map_err(|e| GenerateError::Tokenizer(e.to_string()))?;
             tokens.extend_from_slice(encoding.get_ids());
         }
         Ok(())
+    }
+
+    /// As [`ModelTokenizer::encode`] for text behind the tokens that are there.
+    pub(super) fn encode_behind(
+        &self,
+        text: &str,
+        tokens: &mut Vec<u32>,
+    ) -> Result<(), GenerateError> {
+        let strips = tokens.last().is_some_and(|last| self.strips.contains(last));
+        self.encode(if strips { text.trim_start() } else { text }, tokens)
+    }
+
+    /// Whether the first word of a text comes with a space that is none of the text.
+    pub(super) fn leads_with_space(&self) -> bool {
+        matches!(&self.plain, Plain::Pieces(pieces) if pieces.leading_space)
     }
 
     /// Cuts text of the chat template at the names of control and added tokens.
@@ -227,6 +283,15 @@ impl ModelTokenizer {
         }
         out
     }
+}
+
+/// Whether text of a message must never become this token, although it is none of control: it
+/// stands in the frame that the template writes, or looks as if it did.
+fn looks_like_a_frame(token: &str, template: &str) -> bool {
+    let token = token.trim();
+    let marked = token.starts_with("<|") && token.ends_with("|>");
+    let turn = token.contains("_of_turn>") || matches!(token, "<s>" | "</s>" | "<bos>" | "<eos>");
+    marked || turn || (token.starts_with(['<', '[']) && template.contains(token))
 }
 
 fn plain_tokenizer(
@@ -355,6 +420,9 @@ fn stretches(text: &str) -> impl Iterator<Item = &str> {
         Some(stretch)
     })
 }
+
+#[cfg(test)]
+mod vocabularies;
 
 #[cfg(test)]
 mod tests {

@@ -18,12 +18,14 @@ use crate::generate::LocalModel;
 use crate::generate::gguf::Gguf;
 use crate::generate::tests::{QWEN05, SMOLLM2, model_file};
 
+mod families;
+
 const PROMPT: [u32; 12] = [1, 9690, 198, 2, 28, 339, 4000, 12, 77, 901, 30, 5];
 
 fn ours(file: &std::path::Path, cut: usize) -> Vec<f32> {
-    let mut gguf = Gguf::open(file).unwrap();
+    let gguf = Gguf::open(file).unwrap();
     let vocabulary = gguf.shape("token_embd.weight").unwrap()[0];
-    let decoder = Decoder::load(&mut gguf, vocabulary).unwrap();
+    let decoder = Decoder::load(&gguf, vocabulary).unwrap();
     let (mut attention, mut room) = (decoder.attention(), Room::default());
     let mut scores = Vec::new();
     for (tokens, wanted) in [
@@ -116,14 +118,10 @@ fn surprise(decoder: &Decoder, tokens: &[u32], window: usize) -> (f64, usize) {
     (sum, count)
 }
 
-/// Perplexity with activations of eight bits beside that with weights and activations as floats.
-/// With `FAQ_PERPLEXITY_TOKENS=20000`, over so many tokens instead of a few.
-fn loses_little(name: &str) {
-    let Some(file) = model_file(name) else {
-        return;
-    };
+/// Tokens of given texts: as many as `FAQ_PERPLEXITY_TOKENS` says, else `usually`.
+fn text_of(file: &std::path::Path, usually: usize) -> Vec<u32> {
     let wanted = std::env::var("FAQ_PERPLEXITY_TOKENS");
-    let wanted = wanted.map_or(512, |tokens| tokens.parse().unwrap());
+    let wanted = wanted.map_or(usually, |tokens| tokens.parse().unwrap());
     let mut text = include_str!("../../../../docs/storage.md").to_owned();
     let data = std::env::var("FAQ_TEST_DATA")
         .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").into());
@@ -134,22 +132,32 @@ fn loses_little(name: &str) {
     for path in paths {
         text += &std::fs::read_to_string(path).unwrap_or_default();
     }
-    let mut tokens = LocalModel::open(&file).unwrap().tokens(&text).unwrap();
+    let mut tokens = LocalModel::open(file).unwrap().tokens(&text).unwrap();
     tokens.truncate(wanted);
-    let mut gguf = Gguf::open(&file).unwrap();
+    tokens
+}
+
+/// Perplexity with activations of eight bits beside that with weights and activations as floats.
+/// With `FAQ_PERPLEXITY_TOKENS=20000`, over so many tokens instead of a few.
+fn loses_little(name: &str) {
+    let Some(file) = model_file(name) else {
+        return;
+    };
+    let tokens = text_of(&file, 512);
+    let gguf = Gguf::open(&file).unwrap();
     let vocabulary = gguf.shape("token_embd.weight").unwrap()[0];
     let perplexity = |decoder: Decoder| {
         let (sum, count) = surprise(&decoder, &tokens, 256);
         (sum / count as f64).exp()
     };
-    let mut rounded = |precision| {
-        let mut decoder = Decoder::load(&mut gguf, vocabulary).unwrap();
+    let rounded = |precision| {
+        let mut decoder = Decoder::load(&gguf, vocabulary).unwrap();
         decoder.precision = precision;
         perplexity(decoder)
     };
     let eight = rounded(Precision::Eight);
     let sixteen = rounded(Precision::Sixteen);
-    let floats = Decoder::load_by(&mut gguf, vocabulary, &|gguf, name, shape, pool| {
+    let floats = Decoder::load_by(&gguf, vocabulary, &|gguf, name, shape, pool| {
         Matrix::load_as(gguf, name, shape, Layout::F32, pool)
     });
     let floats = perplexity(floats.unwrap());
@@ -175,4 +183,69 @@ fn rounding_activations_costs_smollm2_little() {
 #[ignore = "two gigabytes of memory"]
 fn rounding_activations_costs_qwen_little() {
     loses_little(QWEN05);
+}
+
+/// As [`surprise`], by an implementation that gives the scores after the last token it reads; what
+/// it read before is forgotten at position 0.
+fn surprise_of(
+    forward: &mut dyn FnMut(&Tensor, usize) -> candle_core::Result<Tensor>,
+    tokens: &[u32],
+    window: usize,
+) -> (f64, usize) {
+    let (mut sum, mut count) = (0.0, 0);
+    for tokens in tokens.chunks(window) {
+        for (position, pair) in tokens.windows(2).enumerate() {
+            let input = Tensor::new(&pair[..1], &Device::Cpu).unwrap();
+            let scores = forward(&input.unsqueeze(0).unwrap(), position).unwrap();
+            let scores: Vec<f32> = scores.flatten_all().unwrap().to_vec1().unwrap();
+            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let total: f64 = scores.iter().map(|s| f64::from(s - most).exp()).sum();
+            sum += total.ln() - f64::from(scores[pair[1] as usize] - most);
+            count += 1;
+        }
+    }
+    (sum, count)
+}
+
+/// Perplexity beside that of candle-transformers, within half a percent.
+fn is_as_sure_as(
+    name: &str,
+    mut forward: impl FnMut(&Tensor, usize) -> candle_core::Result<Tensor>,
+) {
+    let file = model_file(name).unwrap();
+    let tokens = text_of(&file, 20_000);
+    let gguf = Gguf::open(&file).unwrap();
+    let vocabulary = gguf.shape("token_embd.weight").unwrap()[0];
+    let decoder = Decoder::load(&gguf, vocabulary).unwrap();
+    let of = |(sum, count): (f64, usize)| (sum / count as f64).exp();
+    let ours = of(surprise(&decoder, &tokens, 256));
+    let theirs = of(surprise_of(&mut forward, &tokens, 256));
+    println!(
+        "{name}, {} tokens: perplexity {ours:.4}, candle-transformers {theirs:.4}",
+        tokens.len()
+    );
+    assert!((ours / theirs - 1.0).abs() < 0.005, "{ours} and {theirs}");
+}
+
+#[test]
+#[ignore = "minutes, token by token"]
+fn llama_is_as_sure_as_another_implementation() {
+    let mut reader = File::open(model_file(SMOLLM2).unwrap()).unwrap();
+    let content = gguf_file::Content::read(&mut reader).unwrap();
+    let mut other =
+        quantized_llama::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    is_as_sure_as(SMOLLM2, |input, position| other.forward(input, position));
+}
+
+#[test]
+#[ignore = "half an hour, token by token"]
+fn qwen2_is_as_sure_as_another_implementation() {
+    let Some(file) = model_file(QWEN05) else {
+        return;
+    };
+    let mut reader = File::open(file).unwrap();
+    let content = gguf_file::Content::read(&mut reader).unwrap();
+    let mut other =
+        quantized_qwen2::ModelWeights::from_gguf(content, &mut reader, &Device::Cpu).unwrap();
+    is_as_sure_as(QWEN05, |input, position| other.forward(input, position));
 }

@@ -12,9 +12,10 @@
 )]
 
 use std::cell::RefCell;
+use std::f32::consts::LOG2_E;
 
 use super::activations::TILE;
-use super::dense::exp2;
+use super::dense::{exp2, tanh};
 use super::product::{Half, columns};
 use super::simd::{LANES, Simd};
 
@@ -37,9 +38,21 @@ pub(in crate::generate) fn padded(head: usize) -> usize {
     head.next_multiple_of(LANES)
 }
 
-/// A query: its numbers, how many positions it sees, and where its result goes.
+/// What scores are before the softmax.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::generate) struct Scores {
+    /// Goes on the products of queries and keys.
+    pub(in crate::generate) scale: f32,
+    /// Bends scores towards this bound: `cap * tanh(score / cap)`. 0 where they are free.
+    pub(in crate::generate) cap: f32,
+}
+
+/// A query: its numbers, which positions it sees, and where its result goes.
 pub(in crate::generate) struct Query {
     pub(in crate::generate) at: *const f32,
+    /// First position that it sees.
+    pub(in crate::generate) from: usize,
+    /// The one after the last.
     pub(in crate::generate) visible: usize,
     pub(in crate::generate) out: *mut f32,
 }
@@ -48,6 +61,7 @@ impl Query {
     /// The place of a query that is not asked.
     pub(in crate::generate) const NONE: Self = Self {
         at: std::ptr::null(),
+        from: 0,
         visible: 0,
         out: std::ptr::null_mut(),
     };
@@ -57,22 +71,22 @@ thread_local! {
     static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Answers up to eight queries; `scale` goes on their products with the keys.
+/// Answers up to eight queries.
 ///
 /// # Safety
 /// The queries' numbers are readable and their results writable, by this call alone, for
-/// `head.size` floats; `head` holds as many positions as each query sees, which is at least one;
+/// `head.size` floats; `head` holds the positions that each query sees, which is one at least;
 /// and the processor has the instructions of `S`.
 #[inline(always)]
-pub(super) unsafe fn attend<S: Simd>(head: Head<'_>, scale: f32, queries: &[Query]) {
+pub(super) unsafe fn attend<S: Simd>(head: Head<'_>, by: Scores, queries: &[Query]) {
     // Taken out, since a closure would not be compiled for the instructions of `S`.
     let mut room = ROOM.take();
     match queries.len() {
         0 => {}
-        1 => attend_tile::<S, 1>(head, scale, queries, &mut room),
-        2 => attend_tile::<S, 2>(head, scale, queries, &mut room),
-        3 | 4 => attend_tile::<S, 4>(head, scale, queries, &mut room),
-        _ => attend_tile::<S, TILE>(head, scale, queries, &mut room),
+        1 => attend_tile::<S, 1>(head, by, queries, &mut room),
+        2 => attend_tile::<S, 2>(head, by, queries, &mut room),
+        3 | 4 => attend_tile::<S, 4>(head, by, queries, &mut room),
+        _ => attend_tile::<S, TILE>(head, by, queries, &mut room),
     }
     ROOM.set(room);
 }
@@ -82,7 +96,7 @@ pub(super) unsafe fn attend<S: Simd>(head: Head<'_>, scale: f32, queries: &[Quer
 #[inline(always)]
 unsafe fn attend_tile<S: Simd, const T: usize>(
     head: Head<'_>,
-    scale: f32,
+    by: Scores,
     queries: &[Query],
     room: &mut Vec<f32>,
 ) {
@@ -91,7 +105,12 @@ unsafe fn attend_tile<S: Simd, const T: usize>(
     room.resize(T * (size + BLOCK + wide), 0.0);
     let (scaled, rest) = room.split_at_mut(T * size);
     let (scores, sums) = rest.split_at_mut(T * BLOCK);
-    let scale = scale * std::f32::consts::LOG2_E;
+    // The softmax takes powers of two; what is capped is brought to them afterwards.
+    let scale = if by.cap > 0.0 {
+        by.scale / by.cap
+    } else {
+        by.scale * LOG2_E
+    };
     for (query, scaled) in queries.iter().zip(scaled.chunks_exact_mut(size)) {
         for (i, x) in scaled.iter_mut().enumerate() {
             *x = *query.at.add(i) * scale;
@@ -99,8 +118,9 @@ unsafe fn attend_tile<S: Simd, const T: usize>(
     }
     let mut most = [f32::NEG_INFINITY; T];
     let mut totals = [0.0; T];
+    let first = queries.iter().map(|q| q.from).min().unwrap_or(0) / BLOCK * BLOCK;
     let seen = queries.iter().map(|q| q.visible).max().unwrap_or(0);
-    for begin in (0..seen).step_by(BLOCK) {
+    for begin in (first..seen).step_by(BLOCK) {
         let count = BLOCK.min(seen - begin);
         for panel in 0..count.div_ceil(LANES) {
             let keys = head
@@ -108,7 +128,10 @@ unsafe fn attend_tile<S: Simd, const T: usize>(
                 .as_ptr()
                 .add((begin / LANES + panel) * size * LANES);
             let lanes = columns::<S, Half, T>(keys.cast(), 2 * LANES, size, scaled.as_ptr(), size);
-            for (query, lanes) in lanes.into_iter().enumerate() {
+            for (query, mut lanes) in lanes.into_iter().enumerate() {
+                if by.cap > 0.0 {
+                    lanes = S::mul(tanh::<S>(lanes), S::splat(by.cap * LOG2_E));
+                }
                 S::store(
                     lanes,
                     scores.as_mut_ptr().add(query * BLOCK + panel * LANES),
@@ -118,13 +141,16 @@ unsafe fn attend_tile<S: Simd, const T: usize>(
         let mut shrink = [1.0; T];
         for (number, query) in queries.iter().enumerate() {
             let visible = query.visible.saturating_sub(begin).min(count);
+            let hidden = query.from.saturating_sub(begin).min(visible);
             let scores = &mut scores[number * BLOCK..][..count.next_multiple_of(LANES)];
-            if visible == 0 {
+            if visible == hidden {
                 scores.fill(0.0);
                 continue;
             }
+            scores[..hidden].fill(f32::NEG_INFINITY);
             scores[visible..].fill(f32::NEG_INFINITY);
             let (larger, total) = powers::<S>(scores, most[number]);
+            scores[..hidden].fill(0.0);
             scores[visible..].fill(0.0);
             shrink[number] = (most[number] - larger).exp2();
             totals[number] = totals[number] * shrink[number] + total;

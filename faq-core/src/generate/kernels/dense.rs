@@ -98,6 +98,43 @@ pub(super) unsafe fn gate<S: Simd>(gate: &mut [f32], up: &[f32]) {
     });
 }
 
+/// `gate = gelu(gate) * up`, with the approximation by tanh (Hendrycks and Gimpel, 2016):
+/// `x / 2 (1 + tanh(t))` is `x / (1 + exp(-2 t))`.
+#[inline(always)]
+pub(super) unsafe fn gate_gelu<S: Simd>(gate: &mut [f32], up: &[f32]) {
+    // Twice the square root of 2 / pi.
+    const SLOPE: f32 = 1.595_769;
+    zip::<S>(gate, up, |gate, up| {
+        let square = S::mul(gate, gate);
+        let inner = S::mul_add(square, S::splat(0.044_715), S::splat(1.0));
+        let power = exp2::<S>(S::mul(S::mul(gate, inner), S::splat(-SLOPE * LOG2_E)));
+        S::mul(S::div(gate, S::add(power, S::splat(1.0))), up)
+    });
+}
+
+/// `x = cap * tanh(x / cap)`.
+#[inline(always)]
+pub(super) unsafe fn soft_cap<S: Simd>(x: &mut [f32], cap: f32) {
+    let mut vectors = x.chunks_exact_mut(LANES);
+    let bend = |x| S::mul(tanh::<S>(S::mul(x, S::splat(1.0 / cap))), S::splat(cap));
+    for x in &mut vectors {
+        S::store(bend(S::load(x.as_ptr())), x.as_mut_ptr());
+    }
+    let rest = vectors.into_remainder();
+    let mut wide = [0.0; LANES];
+    wide[..rest.len()].copy_from_slice(rest);
+    S::store(bend(S::load(wide.as_ptr())), wide.as_mut_ptr());
+    rest.copy_from_slice(&wide[..rest.len()]);
+}
+
+/// The hyperbolic tangent: `1 - 2 / (exp(2 x) + 1)`.
+#[inline(always)]
+pub(super) unsafe fn tanh<S: Simd>(x: S::Floats) -> S::Floats {
+    let power = exp2::<S>(S::mul(x, S::splat(2.0 * LOG2_E)));
+    let part = S::div(S::splat(-2.0), S::add(power, S::splat(1.0)));
+    S::add(part, S::splat(1.0))
+}
+
 /// `x / sqrt(mean(x^2) + epsilon) * weight` (Zhang and Sennrich, 2019).
 #[inline(always)]
 pub(super) unsafe fn normalise<S: Simd>(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {

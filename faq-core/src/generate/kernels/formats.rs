@@ -122,7 +122,7 @@ unsafe fn codes<S: Simd, const BITS: usize>(at: *const u8) -> [S::Bytes; 8] {
 }
 
 /// Bytes of the codes of a group.
-pub(super) const fn code_bytes(bits: usize) -> usize {
+const fn code_bytes(bits: usize) -> usize {
     bits * GROUP / 8 * LANES
 }
 

@@ -1,8 +1,12 @@
 //! Weights from the order of a GGUF file into the order of the kernels.
 
+#![allow(clippy::inline_always, reason = "a few instructions in inner loops")]
+
+use std::ops::Range;
+
 use candle_core::quantized::GgmlDType;
 
-use super::formats::{GROUP, code_bytes};
+use super::formats::GROUP;
 use super::simd::LANES;
 
 /// The types of weights that kernels read; see [`super::formats`].
@@ -80,142 +84,168 @@ impl Layout {
         self.row_bytes(columns) * LANES
     }
 
-    fn bits(self) -> usize {
-        match self {
-            Self::Q4_0 | Self::Q4_1 | Self::Q4K => 4,
-            Self::Q5_0 | Self::Q5_1 | Self::Q5K => 5,
-            Self::Q6K => 6,
-            _ => 8,
-        }
-    }
-
     /// Puts up to sixteen rows, as the file has them one after the other, into a panel of zeros.
     pub(in crate::generate) fn pack(self, rows: &[u8], columns: usize, panel: &mut [u8]) {
+        let row = self.row_bytes(columns);
+        match self {
+            Self::F32 => return interleave::<4>(rows, row, panel),
+            Self::F16 | Self::BF16 => return interleave::<2>(rows, row, panel),
+            _ => {}
+        }
         let width = self.block_bytes();
-        for (lane, row) in rows.chunks_exact(self.row_bytes(columns)).enumerate() {
-            match self {
-                Self::F32 => interleave::<4>(row, lane, panel),
-                Self::F16 | Self::BF16 => interleave::<2>(row, lane, panel),
-                _ => {
-                    let blocks = panel.chunks_exact_mut(width * LANES);
-                    for (block, packed) in row.chunks_exact(width).zip(blocks) {
-                        self.pack_block(block, lane, packed);
-                    }
-                }
+        // Of each row the codes of a block, as words of four columns in the order of the panel.
+        let mut words = [[0; MOST_WORDS]; LANES];
+        let count = LANES.min(rows.len() / row);
+        for (number, packed) in panel.chunks_exact_mut(width * LANES).enumerate() {
+            for (lane, words) in words[..count].iter_mut().enumerate() {
+                let block = &rows[lane * row + number * width..][..width];
+                self.pack_numbers(block, lane, packed);
+                self.pack_codes(block, words);
             }
+            let (halves, bytes) = self.numbers();
+            let head = halves.len() * 2 * LANES + bytes.len() * LANES;
+            transpose(&words, &mut packed[head..]);
         }
     }
 
-    /// Puts a block of one row into its lane.
-    fn pack_block(self, block: &[u8], lane: usize, packed: &mut [u8]) {
-        // Numbers of a row that stand before its codes in the panel: (place in the block, bytes
-        // of one, how many).
-        let (halves, bytes): (&[usize], std::ops::Range<usize>) = match self {
+    /// Numbers of a row that stand before its codes in the panel: the places of its halves in
+    /// the block, and where its bytes are.
+    fn numbers(self) -> (&'static [usize], Range<usize>) {
+        match self {
             Self::Q4_0 | Self::Q5_0 | Self::Q8_0 => (&[0], 0..0),
             Self::Q4_1 | Self::Q5_1 => (&[0, 2], 0..0),
             Self::Q4K | Self::Q5K => (&[0, 2], 4..16),
             Self::Q6K => (&[208], 192..208),
             Self::F32 | Self::F16 | Self::BF16 => (&[], 0..0),
-        };
-        for (i, at) in halves.iter().enumerate() {
-            packed[i * 2 * LANES + lane * 2..][..2].copy_from_slice(&block[*at..at + 2]);
-        }
-        let head = halves.len() * 2 * LANES;
-        for (i, byte) in block[bytes.clone()].iter().enumerate() {
-            packed[head + i * LANES + lane] = *byte;
-        }
-        let groups = packed[head + bytes.len() * LANES..].chunks_exact_mut(code_bytes(self.bits()));
-        for (number, group) in groups.enumerate() {
-            pack_codes(&self.codes(block, number), self.bits(), lane, group);
         }
     }
 
-    /// The unsigned codes of a group.
-    fn codes(self, block: &[u8], number: usize) -> [u8; GROUP] {
-        let mut codes = [0; GROUP];
+    fn pack_numbers(self, block: &[u8], lane: usize, packed: &mut [u8]) {
+        let (halves, bytes) = self.numbers();
+        for (i, at) in halves.iter().enumerate() {
+            packed[i * 2 * LANES + lane * 2..][..2].copy_from_slice(&block[*at..at + 2]);
+        }
+        let packed = &mut packed[halves.len() * 2 * LANES..];
+        for (byte, packed) in block[bytes].iter().zip(packed.chunks_exact_mut(LANES)) {
+            packed[lane] = *byte;
+        }
+    }
+
+    /// The codes of a block of one row, as [`super::formats`] draws them: of each group first
+    /// further bits, then nibbles; four columns a word. No bit of a byte reaches its neighbour.
+    fn pack_codes(self, block: &[u8], words: &mut [u32; MOST_WORDS]) {
         match self {
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => {
-                let nibbles = &block[block.len() - 16..];
-                for (i, byte) in nibbles.iter().enumerate() {
-                    codes[i] = byte & 15;
-                    codes[i + 16] = byte >> 4;
-                }
-                if self.bits() == 5 {
-                    let high = &block[block.len() - 20..block.len() - 16];
-                    for (i, code) in codes.iter_mut().enumerate() {
-                        *code |= ((high[i / 8] >> (i % 8)) & 1) << 4;
-                    }
-                }
+            // The file's nibbles stand as the panel's do.
+            Self::Q4_0 | Self::Q4_1 => {
+                words[..4].copy_from_slice(&read::<4>(block, block.len() - 16));
+            }
+            Self::Q5_0 | Self::Q5_1 => {
+                let [fifth] = read::<1>(block, block.len() - 20);
+                words[0] = (0..8).fold(0, |all, j| all | spread(fifth >> (4 * j)) << j);
+                words[1..5].copy_from_slice(&read::<4>(block, block.len() - 16));
             }
             Self::Q8_0 => {
-                for (code, byte) in codes.iter_mut().zip(&block[2..]) {
-                    *code = byte ^ 128;
+                for (word, codes) in words.iter_mut().zip(read::<8>(block, 2)) {
+                    *word = codes ^ 0x8080_8080;
                 }
             }
-            Self::Q4K | Self::Q5K => {
-                let nibbles = &block[block.len() - 128 + number / 2 * GROUP..];
-                let high = &block[16..16 + GROUP];
-                let shift = number % 2 * 4;
-                for (i, code) in codes.iter_mut().enumerate() {
-                    *code = (nibbles[i] >> shift) & 15;
-                    if self == Self::Q5K {
-                        *code |= ((high[i] >> number) & 1) << 4;
+            Self::Q4K => {
+                for pair in 0..4 {
+                    let (even, odd) = nibbles(read::<8>(block, 16 + pair * GROUP));
+                    words[pair * 8..][..4].copy_from_slice(&even);
+                    words[pair * 8 + 4..][..4].copy_from_slice(&odd);
+                }
+            }
+            Self::Q5K => {
+                let fifth = read::<8>(block, 16);
+                for pair in 0..4 {
+                    let (even, odd) = nibbles(read::<8>(block, 48 + pair * GROUP));
+                    let words = &mut words[pair * 10..][..10];
+                    words[1..5].copy_from_slice(&even);
+                    words[6..10].copy_from_slice(&odd);
+                    for half in 0..2 {
+                        let bits = fifth.map(|word| (word >> (2 * pair + half)) & 0x0101_0101);
+                        words[5 * half] = (0..8).fold(0, |all, j| all | bits[j] << j);
                     }
                 }
             }
             Self::Q6K => {
                 // Each half of a block has 64 bytes of nibbles, two groups in the low ones and
                 // two in the high, and 32 bytes of two bits for each of the four.
-                let (half, quarter) = (number / 4, number % 4);
-                let nibbles = &block[half * 64 + quarter % 2 * GROUP..][..GROUP];
-                let high = &block[128 + half * GROUP..][..GROUP];
-                for (i, code) in codes.iter_mut().enumerate() {
-                    *code = ((nibbles[i] >> (quarter / 2 * 4)) & 15)
-                        | (((high[i] >> (2 * quarter)) & 3) << 4);
+                for number in 0..8 {
+                    let (half, quarter) = (number / 4, number % 4);
+                    let (low, high) = nibbles(read::<8>(block, half * 64 + quarter % 2 * GROUP));
+                    let words = &mut words[number * 6..][..6];
+                    words[2..6].copy_from_slice(if quarter < 2 { &low } else { &high });
+                    let bits = read::<8>(block, 128 + half * GROUP)
+                        .map(|word| (word >> (2 * quarter)) & 0x0303_0303);
+                    for (vector, bits) in bits.chunks_exact(4).enumerate() {
+                        words[vector] = (0..4).fold(0, |all, j| all | bits[j] << (2 * j));
+                    }
                 }
             }
             Self::F32 | Self::F16 | Self::BF16 => {}
         }
-        codes
     }
 }
 
-/// Puts the floats of a row, of so many bytes each, into a lane.
-fn interleave<const BYTES: usize>(row: &[u8], lane: usize, panel: &mut [u8]) {
-    let columns = panel.chunks_exact_mut(BYTES * LANES);
-    for (float, column) in row.chunks_exact(BYTES).zip(columns) {
-        column[lane * BYTES..][..BYTES].copy_from_slice(float);
-    }
+/// Words of a block's codes at most: of `Q6_K`.
+const MOST_WORDS: usize = 48;
+
+/// `N` words of a block from byte `at` on.
+#[inline(always)]
+fn read<const N: usize>(block: &[u8], at: usize) -> [u32; N] {
+    let bytes = &block[at..at + 4 * N];
+    std::array::from_fn(|i| u32::from_le_bytes([0, 1, 2, 3].map(|j| bytes[4 * i + j])))
 }
 
-/// Puts the codes of a group into a lane: further bits first, then nibbles (see
-/// [`super::formats`]).
-fn pack_codes(codes: &[u8; GROUP], bits: usize, lane: usize, group: &mut [u8]) {
-    // Four columns at a time: no bit of a byte reaches its neighbour.
-    let mut words = [0; GROUP / 4];
-    for (word, four) in words.iter_mut().zip(codes.chunks_exact(4)) {
-        *word = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+/// From the words of a pair of groups, one in the low nibbles and one in the high ones, the words of
+/// each: columns `j` in the low nibbles and `j + 16` in the high.
+#[inline(always)]
+fn nibbles(words: [u32; 8]) -> ([u32; 4], [u32; 4]) {
+    const LOW: u32 = 0x0F0F_0F0F;
+    (
+        std::array::from_fn(|j| (words[j] & LOW) | ((words[j + 4] & LOW) << 4)),
+        std::array::from_fn(|j| ((words[j] >> 4) & LOW) | (words[j + 4] & !LOW)),
+    )
+}
+
+/// The four lowest bits, one a byte.
+fn spread(bits: u32) -> u32 {
+    ((bits & 15) * 0x0020_4081) & 0x0101_0101
+}
+
+/// Puts word `i` of each lane side by side, for as many words as `out` has room for.
+fn transpose(words: &[[u32; MOST_WORDS]; LANES], out: &mut [u8]) {
+    for (four, out) in out.chunks_exact_mut(4 * 4 * LANES).enumerate() {
+        transpose_four(words, 4 * four, out);
     }
-    let mut put = |vector: usize, word: u32| {
-        group[(vector * LANES + lane) * 4..][..4].copy_from_slice(&word.to_le_bytes());
-    };
-    if bits == 8 {
-        for (j, word) in words.into_iter().enumerate() {
-            put(j, word);
+    let done = out.len() / (16 * LANES) * 4;
+    for (i, out) in (done..).zip(out[done * 4 * LANES..].chunks_exact_mut(4 * LANES)) {
+        for (words, out) in words.iter().zip(out.chunks_exact_mut(4)) {
+            out.copy_from_slice(&words[i].to_le_bytes());
         }
-        return;
     }
-    let vectors = bits - 4;
-    for vector in 0..vectors {
-        let of_vector = 8 / vectors;
-        let words = &words[vector * of_vector..][..of_vector];
-        let high = words.iter().enumerate().fold(0, |high, (j, word)| {
-            high | (((word >> 4) & 0x0303_0303) << (j * vectors))
-        });
-        put(vector, high);
+}
+
+/// As [`transpose`] for the four words from `first` on, which are loads and shuffles of vectors.
+#[inline(always)]
+fn transpose_four(words: &[[u32; MOST_WORDS]; LANES], first: usize, out: &mut [u8]) {
+    let mut columns = [[0_u32; LANES]; 4];
+    for (lane, words) in words.iter().enumerate() {
+        for (column, word) in columns.iter_mut().zip(&words[first..first + 4]) {
+            column[lane] = word.to_le();
+        }
     }
-    for j in 0..4 {
-        let low = (words[j] & 0x0F0F_0F0F) | ((words[j + 4] & 0x0F0F_0F0F) << 4);
-        put(vectors + j, low);
+    out.copy_from_slice(bytemuck::cast_slice(columns.as_flattened()));
+}
+
+/// Puts floats of so many bytes each, of rows of `row` bytes, side by side.
+fn interleave<const BYTES: usize>(rows: &[u8], row: usize, panel: &mut [u8]) {
+    for (lane, row) in rows.chunks_exact(row).enumerate() {
+        let columns = panel.chunks_exact_mut(BYTES * LANES);
+        for (float, column) in row.chunks_exact(BYTES).zip(columns) {
+            column[lane * BYTES..][..BYTES].copy_from_slice(float);
+        }
     }
 }

@@ -24,7 +24,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 pub(super) use activations::{Activations, Block, Precision, TILE};
-pub(super) use attend::{Head, Query, padded};
+pub(super) use attend::{Head, Query, Scores, padded};
 pub(super) use formats::GROUP;
 pub(super) use layout::Layout;
 pub(super) use product::{Output, Rows};
@@ -36,11 +36,13 @@ pub(super) struct Kernels {
     pub(super) name: &'static str,
     multiply: unsafe fn(Layout, *const u8, Range<usize>, &Activations, Output),
     multiply_floats: unsafe fn(Layout, *const u8, Range<usize>, Rows<'_>, Output),
-    attend: unsafe fn(Head<'_>, f32, &[Query]),
+    attend: unsafe fn(Head<'_>, Scores, &[Query]),
     quantise: unsafe fn(&[f32], (usize, usize), &mut [Block]),
     normalise: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
     add: unsafe fn(&mut [f32], &[f32]),
     gate: unsafe fn(&mut [f32], &[f32]),
+    gate_gelu: unsafe fn(&mut [f32], &[f32]),
+    soft_cap: unsafe fn(&mut [f32], f32),
     open_row: unsafe fn(Layout, *const u8, usize, &mut [f32]),
     rotate_halves: unsafe fn(&mut [f32], &[f32], &[f32]),
     rotate_neighbours: unsafe fn(&mut [f32], &[f32], &[f32]),
@@ -130,9 +132,9 @@ macro_rules! compiled {
                 unsafe { open(panel, lane, out) }
             }
             $(#[$feature])?
-            unsafe fn attend(head: Head<'_>, scale: f32, queries: &[Query]) {
+            unsafe fn attend(head: Head<'_>, by: Scores, queries: &[Query]) {
                 // SAFETY: the caller keeps what `attend` says.
-                unsafe { attend::attend::<$simd>(head, scale, queries) }
+                unsafe { attend::attend::<$simd>(head, by, queries) }
             }
             $(#[$feature])?
             unsafe fn quantise(x: &[f32], place: (usize, usize), blocks: &mut [Block]) {
@@ -153,6 +155,16 @@ macro_rules! compiled {
             unsafe fn gate(gate: &mut [f32], up: &[f32]) {
                 // SAFETY: the processor has the instructions.
                 unsafe { dense::gate::<$simd>(gate, up) }
+            }
+            $(#[$feature])?
+            unsafe fn gate_gelu(gate: &mut [f32], up: &[f32]) {
+                // SAFETY: the processor has the instructions.
+                unsafe { dense::gate_gelu::<$simd>(gate, up) }
+            }
+            $(#[$feature])?
+            unsafe fn soft_cap(x: &mut [f32], cap: f32) {
+                // SAFETY: the processor has the instructions.
+                unsafe { dense::soft_cap::<$simd>(x, cap) }
             }
             $(#[$feature])?
             unsafe fn rotate_halves(heads: &mut [f32], cos: &[f32], sin: &[f32]) {
@@ -176,6 +188,8 @@ macro_rules! compiled {
                 normalise,
                 add,
                 gate,
+                gate_gelu,
+                soft_cap,
                 open_row,
                 rotate_halves,
                 rotate_neighbours,
@@ -193,8 +207,8 @@ mod sets {
     use crate::cpu::Level;
 
     use super::{
-        Activations, Block, Head, Kernels, Layout, Output, Query, Range, Rows, attend, dense,
-        formats, portable, product,
+        Activations, Block, Head, Kernels, Layout, Output, Query, Range, Rows, Scores, attend,
+        dense, formats, portable, product,
     };
     #[cfg(target_arch = "x86_64")]
     use super::{avx2, avx512};
@@ -274,22 +288,22 @@ impl Kernels {
         unsafe { (self.multiply_floats)(layout, weights.as_ptr(), range, x, out) }
     }
 
-    /// Answers up to eight queries over one head; `scale` goes on their products with the keys.
+    /// Answers up to eight queries over one head.
     ///
     /// # Safety
     /// The queries' numbers are readable and their results writable, by this call alone.
     ///
     /// # Panics
     /// Where `head` holds fewer positions than a query sees, or a query sees none.
-    pub(super) unsafe fn attend(&self, head: Head<'_>, scale: f32, queries: &[Query]) {
+    pub(super) unsafe fn attend(&self, head: Head<'_>, by: Scores, queries: &[Query]) {
         assert!(queries.len() <= TILE);
         for query in queries {
             let panels = query.visible.div_ceil(LANES);
-            assert!(query.visible > 0 && panels * LANES * head.size <= head.keys.len());
+            assert!(query.visible > query.from && panels * LANES * head.size <= head.keys.len());
             assert!(query.visible * padded(head.size) <= head.values.len());
         }
         // SAFETY: the positions are there, and the caller keeps the rest.
-        unsafe { (self.attend)(head, scale, queries) }
+        unsafe { (self.attend)(head, by, queries) }
     }
 
     /// Rounds `x`, token `token` of a tile of `tokens`, to codes.
@@ -328,6 +342,19 @@ impl Kernels {
         assert_eq!(gate.len(), up.len());
         // SAFETY: the lengths were checked.
         unsafe { (self.gate)(gate, up) }
+    }
+
+    /// `gate = gelu(gate) * up`.
+    pub(super) fn gate_gelu(&self, gate: &mut [f32], up: &[f32]) {
+        assert_eq!(gate.len(), up.len());
+        // SAFETY: the lengths were checked.
+        unsafe { (self.gate_gelu)(gate, up) }
+    }
+
+    /// `x = cap * tanh(x / cap)`.
+    pub(super) fn soft_cap(&self, x: &mut [f32], cap: f32) {
+        // SAFETY: the processor has the instructions.
+        unsafe { (self.soft_cap)(x, cap) }
     }
 
     /// Turns pairs `(i, i + half)` of each head by the angles whose cosines and sines are given.

@@ -6,7 +6,8 @@ use candle_core::{Device, Tensor};
 use half::f16;
 
 use super::{
-    Activations, GROUP, Head, Kernels, LANES, Layout, Output, Precision, Query, Rows, padded, sets,
+    Activations, GROUP, Head, Kernels, LANES, Layout, Output, Precision, Query, Rows, Scores,
+    padded, sets,
 };
 
 /// Numbers in -1..1, the same for a seed.
@@ -266,59 +267,73 @@ fn cache(keys: &[f32], values: &[f32], head: usize) -> (Vec<u16>, Vec<u16>) {
 #[test]
 fn attention_is_a_softmax_over_what_is_visible() {
     for (head, positions) in [(4, 1), (64, 5), (64, 128), (128, 129), (80, 300), (8, 17)] {
-        let keys: Vec<f32> = numbers(positions * head, 3)
-            .iter()
-            .map(|x| 4.0 * x)
-            .collect();
-        let values = numbers(positions * head, 4);
-        let (k, v) = cache(&keys, &values, head);
-        let half = |x: f32| f64::from(f16::from_f32(x).to_f32());
-        for kernels in sets::supported() {
-            for count in [1, 2, 3, 7, 8] {
-                let queries = numbers(count * head, 8);
-                let mut out = vec![f32::NAN; count * head];
-                let visible = |i: usize| (positions + i).saturating_sub(count).max(1);
-                let asked: Vec<Query> = queries
-                    .chunks_exact(head)
-                    .zip(out.chunks_exact_mut(head))
-                    .enumerate()
-                    .map(|(i, (query, out))| Query {
-                        at: query.as_ptr(),
-                        visible: visible(i),
-                        out: out.as_mut_ptr(),
+        for (window, cap) in [(usize::MAX, 0.0), (7, 0.0), (130, 0.5), (usize::MAX, 2.0)] {
+            attends_plainly(head, positions, window, cap);
+        }
+    }
+}
+
+fn attends_plainly(head: usize, positions: usize, window: usize, cap: f32) {
+    let keys: Vec<f32> = numbers(positions * head, 3)
+        .iter()
+        .map(|x| 4.0 * x)
+        .collect();
+    let values = numbers(positions * head, 4);
+    let (k, v) = cache(&keys, &values, head);
+    let half = |x: f32| f64::from(f16::from_f32(x).to_f32());
+    for kernels in sets::supported() {
+        for count in [1, 2, 3, 7, 8] {
+            let queries = numbers(count * head, 8);
+            let mut out = vec![f32::NAN; count * head];
+            let visible = |i: usize| (positions + i).saturating_sub(count).max(1);
+            let from = |i: usize| visible(i).saturating_sub(window);
+            let asked: Vec<Query> = queries
+                .chunks_exact(head)
+                .zip(out.chunks_exact_mut(head))
+                .enumerate()
+                .map(|(i, (query, out))| Query {
+                    at: query.as_ptr(),
+                    from: from(i),
+                    visible: visible(i),
+                    out: out.as_mut_ptr(),
+                })
+                .collect();
+            let view = Head {
+                keys: &k,
+                values: &v,
+                size: head,
+            };
+            let by = Scores { scale: 0.3, cap };
+            // SAFETY: the queries point into `queries` and `out`.
+            unsafe { kernels.attend(view, by, &asked) };
+            for (i, query) in queries.chunks_exact(head).enumerate() {
+                let scores: Vec<f64> = (from(i)..visible(i))
+                    .map(|p| {
+                        let key = &keys[p * head..][..head];
+                        let dot: f64 = key
+                            .iter()
+                            .zip(query)
+                            .map(|(k, q)| half(*k) * f64::from(*q))
+                            .sum();
+                        let (score, cap) = (0.3 * dot, f64::from(cap));
+                        if cap > 0.0 {
+                            (cap * (score / cap).tanh()).exp()
+                        } else {
+                            score.exp()
+                        }
                     })
                     .collect();
-                let view = Head {
-                    keys: &k,
-                    values: &v,
-                    size: head,
-                };
-                // SAFETY: the queries point into `queries` and `out`.
-                unsafe { kernels.attend(view, 0.3, &asked) };
-                for (i, query) in queries.chunks_exact(head).enumerate() {
-                    let scores: Vec<f64> = (0..visible(i))
-                        .map(|p| {
-                            let key = &keys[p * head..][..head];
-                            let dot: f64 = key
-                                .iter()
-                                .zip(query)
-                                .map(|(k, q)| half(*k) * f64::from(*q))
-                                .sum();
-                            (0.3 * dot).exp()
-                        })
-                        .collect();
-                    let total: f64 = scores.iter().sum();
-                    for j in 0..head {
-                        let weighed = scores.iter().enumerate();
-                        let exact: f64 = weighed.map(|(p, s)| s * half(values[p * head + j])).sum();
-                        let ours = f64::from(out[i * head + j]);
-                        assert!(
-                            (ours - exact / total).abs() < 1e-5,
-                            "{} {head} {positions} {count}: {ours} for {}",
-                            kernels.name,
-                            exact / total
-                        );
-                    }
+                let total: f64 = scores.iter().sum();
+                for j in 0..head {
+                    let weighed = (from(i)..).zip(&scores);
+                    let exact: f64 = weighed.map(|(p, s)| s * half(values[p * head + j])).sum();
+                    let ours = f64::from(out[i * head + j]);
+                    assert!(
+                        (ours - exact / total).abs() < 1e-5,
+                        "{} {head} {positions} {window} {cap} {count}: {ours} for {}",
+                        kernels.name,
+                        exact / total
+                    );
                 }
             }
         }
@@ -349,6 +364,17 @@ fn loops_over_rows_are_plain_arithmetic() {
             kernels.gate(&mut out, &b);
             let gated = pairs().map(|(a, b)| a / (1.0 + (-a).exp()) * b);
             near(&out, &gated.collect::<Vec<_>>());
+
+            let mut out = a.clone();
+            kernels.gate_gelu(&mut out, &b);
+            let bent = |x: f64| (0.797_884_560_802_865_4 * (x + 0.044_715 * x.powi(3))).tanh();
+            let gated = pairs().map(|(a, b)| 0.5 * a * (1.0 + bent(*a)) * b);
+            near(&out, &gated.collect::<Vec<_>>());
+
+            let mut out = a.clone();
+            kernels.soft_cap(&mut out, 7.0);
+            let capped = exact_a.iter().map(|x| 7.0 * (x / 7.0).tanh());
+            near(&out, &capped.collect::<Vec<_>>());
 
             let mean = exact_a.iter().map(|x| x * x).sum::<f64>() / length as f64;
             kernels.normalise(&a, &b, 1e-5, &mut out);

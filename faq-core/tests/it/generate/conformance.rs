@@ -58,6 +58,22 @@ pub(super) fn conforms(model: &dyn Generator, question: &str) {
         "up to {word:?}"
     );
 
+    // What cannot be is said before anything is written.
+    let impossible = GenerateOptions {
+        top_p: -1.0,
+        ..options.clone()
+    };
+    let result = model.generate(&messages, &impossible, &Control::new(), &mut |_| {
+        panic!("the sink got a piece")
+    });
+    assert!(
+        matches!(
+            result,
+            Err(GenerateError::InvalidOption { field: "top_p", .. })
+        ),
+        "{result:?}"
+    );
+
     // The sink can end it.
     let mut calls = 0;
     let refused = model

@@ -58,7 +58,7 @@ fn unknown_kinds_are_refused_by_name() {
     let tiny = Tiny::default();
     let refused = |key: &str, value: Meta| unsupported(&tiny.clone().set(key, value));
     assert!(refused("general.architecture", text("mamba")).contains("mamba"));
-    assert!(refused("tokenizer.ggml.model", text("llama")).contains("llama"));
+    assert!(refused("tokenizer.ggml.model", text("bert")).contains("bert"));
     assert!(refused("tokenizer.ggml.pre", text("default")).contains("default"));
     assert!(refused("llama.expert_count", Meta::U32(8)).contains("experts"));
     assert!(refused("llama.rope.scaling.type", text("yarn")).contains("yarn"));
@@ -199,6 +199,67 @@ fn flipped_bytes_never_crash() {
         }
     }
     assert!(refused > 500 && ran > 100, "{refused} refused, {ran} ran");
+}
+
+/// Headers that are damaged at random, `FAQ_DAMAGES` times: bytes changed, lengths replaced, pieces
+/// cut out, doubled and moved. Run it with
+/// `cargo test --release -p faq-core --test it generate::hostile_files -- --ignored --nocapture`.
+#[test]
+#[ignore = "minutes"]
+#[allow(clippy::print_stderr, reason = "the counts are its purpose")]
+fn headers_damaged_at_random_never_crash() {
+    let times = std::env::var("FAQ_DAMAGES").map_or(20_000, |times| times.parse().unwrap());
+    let tiny = Tiny::default();
+    let whole = tiny.bytes();
+    let header = whole.len()
+        - tiny
+            .tensors
+            .iter()
+            .map(|t| t.values.len() * 4)
+            .sum::<usize>();
+    let (mut refused, mut ran) = (0, 0);
+    for seed in 0..times {
+        let mut state = seed as u64;
+        let mut below = |most: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % most.max(1)
+        };
+        let mut bytes = whole.clone();
+        for _ in 0..=below(4) {
+            let at = below(header - 8);
+            let length = 1 + below(40);
+            match below(5) {
+                0 => bytes[at] = below(256) as u8,
+                1 => {
+                    let lies = [0, 1, 255, 1 << 20, u64::from(u32::MAX), 1 << 60, u64::MAX];
+                    bytes[at..at + 8].copy_from_slice(&lies[below(lies.len())].to_le_bytes());
+                }
+                2 => drop(bytes.drain(at..at + length)),
+                3 => {
+                    let piece = bytes[at..at + length].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                _ => bytes[at..at + length].fill(below(256) as u8),
+            }
+        }
+        let result = std::panic::catch_unwind(|| match open(&bytes) {
+            Ok(model) => {
+                let _ = run(&model, &[user("hi")], &at_most(2));
+                true
+            }
+            Err(GenerateError::Damaged { .. } | GenerateError::Unsupported { .. }) => false,
+            Err(other) => panic!("{other:?}"),
+        });
+        match result {
+            Ok(true) => ran += 1,
+            Ok(false) => refused += 1,
+            Err(_) => panic!("seed {seed}"),
+        }
+    }
+    eprintln!("{times} damaged headers: {refused} refused, {ran} ran");
+    assert_eq!(refused + ran, times);
 }
 
 #[test]

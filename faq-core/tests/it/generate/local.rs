@@ -253,6 +253,60 @@ fn sampling_follows_the_seed() {
     assert_ne!(sampled(1), sampled(2));
 }
 
+/// Wherever the borders between tokens lie, nothing of a stop text is handed on.
+#[test]
+fn a_stop_text_across_tokens_is_never_seen() {
+    let model = smollm2();
+    let question = [user("What is the capital of France?")];
+    let whole = run(model, &question, &at_most(32)).unwrap().text;
+    assert!(model.tokens(&whole).unwrap().len() > 5);
+    for from in (1..whole.len()).step_by(4) {
+        for length in [2, 9] {
+            let Some(stop) = whole.get(from..from + length) else {
+                continue;
+            };
+            let options = GenerateOptions {
+                stop: vec![stop.to_owned()],
+                ..at_most(32)
+            };
+            let expected = &whole[..whole.find(stop).unwrap()];
+            let mut seen = String::new();
+            let generation = model
+                .generate(&question, &options, &Control::new(), &mut |piece| {
+                    seen.push_str(piece);
+                    assert!(expected.starts_with(&seen), "{seen:?} before {stop:?}");
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            assert_eq!(generation.text, expected, "{stop:?}");
+            assert_eq!(seen, expected);
+        }
+    }
+}
+
+/// A model of random weights says the same over and over.
+#[test]
+fn penalties_keep_a_model_from_saying_the_same_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tiny.gguf");
+    fs::write(&file, Tiny::default().bytes()).unwrap();
+    let model = LocalModel::open(&file).unwrap();
+    let different = |options: &GenerateOptions| {
+        let text = run(&model, &[user("Why?")], options).unwrap().text;
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters.dedup();
+        letters.len()
+    };
+    let plain = different(&at_most(60));
+    let penalised = different(&GenerateOptions {
+        presence_penalty: 2.0,
+        repetition_penalty: 2.0,
+        ..at_most(60)
+    });
+    assert!(penalised > plain, "{penalised} beside {plain}");
+}
+
 #[test]
 fn options_limit_the_context_and_name_the_model() {
     let folder = tempfile::tempdir().unwrap();

@@ -223,6 +223,49 @@ fn requests_carry_what_was_asked() {
     assert_eq!(generation.text, "ok");
 }
 
+#[test]
+fn only_what_was_asked_for_is_sent() {
+    let asked = GenerateOptions {
+        top_k: 40,
+        min_p: 0.05,
+        repetition_penalty: 1.1,
+        presence_penalty: 0.5,
+        penalty_tokens: 32,
+        ..at_most(5)
+    };
+    for (api, options) in [
+        (RemoteApi::OpenAi, at_most(5)),
+        (RemoteApi::OpenAi, asked.clone()),
+        (RemoteApi::Ollama, asked),
+    ] {
+        let plain = options == at_most(5);
+        let server = Server::new(move |request, stream| {
+            let (body, repetition) = match api {
+                RemoteApi::OpenAi => (&request.body, "repetition_penalty"),
+                RemoteApi::Ollama => (&request.body["options"], "repeat_penalty"),
+            };
+            let expected = |value: Value| if plain { Value::Null } else { value };
+            assert_eq!(body["top_k"], expected(json!(40)));
+            assert_eq!(body["min_p"], expected(json!(0.05)));
+            assert_eq!(body[repetition], expected(json!(1.1)));
+            assert_eq!(body["presence_penalty"], expected(json!(0.5)));
+            assert_eq!(body["frequency_penalty"], Value::Null);
+            let last = (api == RemoteApi::Ollama).then_some(32);
+            assert_eq!(body["repeat_last_n"], json!(last));
+            begin(stream, "200 OK");
+            let _ = stream.write_all(match api {
+                RemoteApi::OpenAi => {
+                    b"data: {\"choices\":[{\"delta\":{\"content\":\"ok\"}}]}\n\ndata: [DONE]\n\n"
+                        .as_slice()
+                }
+                RemoteApi::Ollama => b"{\"message\":{\"content\":\"ok\"},\"done\":true}\n",
+            });
+        });
+        let model = RemoteModel::new(RemoteOptions::new(api, server.url(), "some-model"));
+        assert_eq!(run(&model, &[user("Hi")], &options).unwrap().text, "ok");
+    }
+}
+
 /// Runs against a server that writes `answer` and closes.
 fn against(status: &'static str, answer: &'static str) -> GenerateError {
     let server = Server::new(move |_, stream| {
