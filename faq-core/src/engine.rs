@@ -9,7 +9,7 @@ use std::time::Duration;
 use faq_index::{Access, CollectionConfig, DocumentId, IndexError, TruthCopy};
 use faq_ingest::{ChunkConfig, Limits};
 
-use crate::generate::{Generator, LocalModel};
+use crate::generate::{Generator, LocalModel, LocalOptions};
 use crate::open::OpenCollections;
 use crate::{
     BertEmbedder, Collection, DocumentReader, Embedder, Error, InProcess, ModelStore, Precision,
@@ -46,6 +46,10 @@ pub struct EngineConfig {
     /// What may be done with collections. Default: reading and writing, where that is possible.
     /// Several processes may read one at a time in which none writes.
     pub access: Access,
+    /// Whether local models keep their state after the rules and worked examples of a prompt in
+    /// the folder `prompts` of the data directory, where that is there, so that the next process
+    /// need not read them. Default true.
+    pub keep_prompts: bool,
 }
 
 impl EngineConfig {
@@ -62,6 +66,7 @@ impl EngineConfig {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             graph_min_vectors: CollectionConfig::default().graph_min_vectors,
             access: Access::default(),
+            keep_prompts: true,
         }
     }
 }
@@ -168,9 +173,18 @@ impl Engine {
         if let Some(generator) = loaded.get(&path) {
             return Ok(Arc::clone(generator));
         }
-        let generator: Arc<dyn Generator> = Arc::new(LocalModel::open(&path)?);
+        let generator: Arc<dyn Generator> = Arc::new(self.open_model(&path)?);
         loaded.insert(path, Arc::clone(&generator));
         Ok(generator)
+    }
+
+    fn open_model(&self, path: &Path) -> Result<LocalModel> {
+        let config = &self.0.config;
+        let options = LocalOptions {
+            prompts: config.keep_prompts.then(|| config.data_dir.join("prompts")),
+            ..LocalOptions::default()
+        };
+        Ok(LocalModel::open_with(path, &options)?)
     }
 
     /// The collection `name`, created at its first write.

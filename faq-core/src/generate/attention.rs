@@ -142,6 +142,45 @@ impl Attention {
     }
 }
 
+/// Layers, heads of a layer, and numbers of a key.
+type Shape = (usize, usize, usize);
+
+impl Snapshot {
+    /// How many numbers a state of `tokens` tokens has.
+    pub(super) fn count((layers, heads, size): Shape, tokens: usize) -> usize {
+        let (keys, values) = HeadState::lengths(tokens, size);
+        layers * heads * (keys + values)
+    }
+
+    /// Keys and values of each head of each layer.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = &[u16]> {
+        let heads = self.layers.iter().flatten();
+        heads.flat_map(|head| [head.keys.as_slice(), head.values.as_slice()])
+    }
+
+    /// From what [`Snapshot::numbers`] gave; none where there are more or fewer.
+    pub(super) fn from_numbers(
+        (layers, heads, size): Shape,
+        tokens: usize,
+        numbers: impl ExactSizeIterator<Item = u16>,
+    ) -> Option<Self> {
+        if numbers.len() != Self::count((layers, heads, size), tokens) {
+            return None;
+        }
+        let (keys, values) = HeadState::lengths(tokens, size);
+        let mut numbers = numbers;
+        let mut head = || HeadState {
+            keys: numbers.by_ref().take(keys).collect(),
+            values: numbers.by_ref().take(values).collect(),
+        };
+        let layers = (0..layers).map(|_| (0..heads).map(|_| head()).collect());
+        Some(Self {
+            layers: layers.collect(),
+            len: tokens,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::kernels::kernels;

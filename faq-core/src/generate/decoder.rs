@@ -10,6 +10,7 @@
 
 use super::attention::Attention;
 use super::gguf::{Fault, Gguf};
+use super::kept::Sizes;
 use super::kernels::{Activations, Block, Kernels, Precision, Query, Rows, Scores, TILE, kernels};
 use super::layer::{Layer, Loading};
 use super::matrix::{Input, Matrix, multiply};
@@ -141,6 +142,20 @@ impl Decoder {
     /// Tokens that the model can attend to.
     pub(super) fn context(&self) -> usize {
         self.shape.context
+    }
+
+    /// The sizes of its attention state.
+    pub(super) fn sizes(&self) -> Sizes {
+        Sizes {
+            layers: self.shape.layers,
+            heads: self.shape.kv_heads,
+            head: self.shape.head,
+        }
+    }
+
+    /// What results depend on beside the weights, to the last bit.
+    pub(super) fn computed(&self) -> String {
+        format!("{} {:?}", self.kernels.name, self.precision)
     }
 
     /// An attention state that has seen nothing.

@@ -17,6 +17,7 @@ use super::attention::{Attention, Snapshot};
 use super::batch::{Batch, Failure, Member, Step};
 use super::decoder::{Decoder, Wanted};
 use super::gguf::{Fault, Gguf};
+use super::kept::Kept;
 use super::sampler::Sampler;
 use super::slot::{Slot, Taken};
 use super::stream::{Flow, TextStream};
@@ -43,6 +44,12 @@ pub struct LocalOptions {
     pub name: Option<String>,
     /// Most conversations that are computed at a time; each has a context of its own. Default 4.
     pub conversations: usize,
+    /// Folder in which the model's state after the fixed beginning of prompts is kept between
+    /// processes; it is made where its parent is there, bounded (16 files, 512 MB), and may be deleted
+    /// at any time. Default none.
+    ///
+    /// What is kept are numbers from which [`GenerateOptions::fixed_messages`] could be guessed.
+    pub prompts: Option<PathBuf>,
 }
 
 impl Default for LocalOptions {
@@ -51,6 +58,7 @@ impl Default for LocalOptions {
             context_tokens: 8192,
             name: None,
             conversations: 4,
+            prompts: None,
         }
     }
 }
@@ -89,6 +97,7 @@ pub struct LocalModel {
     /// What the conversations of the past left behind: room to remember in.
     seats: Slot<Option<Attention>>,
     prefixes: Mutex<Prefixes>,
+    kept: Option<Kept>,
 }
 
 /// Beginnings of prompts, most recently used last.
@@ -174,6 +183,15 @@ impl LocalModel {
             .or_else(|| Some(path.file_stem()?.to_string_lossy().into_owned()))
             .unwrap_or_default();
         let decoder = Decoder::load(gguf, tokenizer.len())?;
+        let kept = match &options.prompts {
+            Some(dir) => Some(Kept::new(
+                dir,
+                gguf.path(),
+                &decoder.computed(),
+                decoder.sizes(),
+            )?),
+            None => None,
+        };
         Ok(Self {
             name,
             path,
@@ -183,6 +201,7 @@ impl LocalModel {
             batch: Batch::new(),
             seats: Slot::new((0..options.conversations.max(1)).map(|_| None).collect()),
             prefixes: Mutex::default(),
+            kept,
             decoder,
         })
     }
@@ -289,26 +308,52 @@ impl Conversation<'_> {
     /// Reads the prompt, and gives the scores of the token after it.
     fn read_prompt(&mut self, prompt: &Prompt) -> Result<Vec<f32>, GenerateError> {
         let (fixed, rest) = prompt.tokens.split_at(prompt.fixed);
-        let seen = {
-            let (model, attention) = (self.model, self.attention());
-            model.prefixes().recall(fixed, attention);
-            attention.len()
-        };
-        for chunk in fixed[seen..].chunks(CHUNK) {
-            self.read(chunk, Wanted::None)?;
-        }
-        if seen < fixed.len() {
-            let prefix = Prefix {
-                tokens: fixed.to_vec(),
-                snapshot: self.attention().snapshot(),
-            };
-            self.model.prefixes().keep(prefix);
+        if fixed.is_empty() {
+            self.attention().cut(0);
+        } else {
+            self.read_fixed(fixed)?;
         }
         let (all, last) = rest.split_at((rest.len() - 1) / CHUNK * CHUNK);
         for chunk in all.chunks(CHUNK) {
             self.read(chunk, Wanted::None)?;
         }
         self.read(last, Wanted::Last)
+    }
+
+    /// Brings the attention to where it is after the fixed tokens: from what this process
+    /// remembers, from what an earlier one kept, or by reading.
+    fn read_fixed(&mut self, fixed: &[u32]) -> Result<(), GenerateError> {
+        let model = self.model;
+        let recalled = |model: &LocalModel, attention: &mut Attention| {
+            model.prefixes().recall(fixed, attention);
+            attention.len()
+        };
+        let mut seen = recalled(model, self.attention());
+        if seen == fixed.len() {
+            return Ok(());
+        }
+        if let Some(snapshot) = model.kept.as_ref().and_then(|kept| kept.load(fixed)) {
+            model.prefixes().keep(Prefix {
+                tokens: fixed.to_vec(),
+                snapshot,
+            });
+            seen = recalled(model, self.attention());
+        }
+        if seen == fixed.len() {
+            return Ok(());
+        }
+        for chunk in fixed[seen..].chunks(CHUNK) {
+            self.read(chunk, Wanted::None)?;
+        }
+        let snapshot = self.attention().snapshot();
+        if let Some(kept) = &model.kept {
+            kept.store(fixed, &snapshot);
+        }
+        model.prefixes().keep(Prefix {
+            tokens: fixed.to_vec(),
+            snapshot,
+        });
+        Ok(())
     }
 
     /// Reads tokens after those that were read.

@@ -8,6 +8,7 @@ mod batch;
 mod decoder;
 mod error;
 mod gguf;
+mod kept;
 mod kernels;
 mod layer;
 mod local;

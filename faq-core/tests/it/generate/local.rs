@@ -178,6 +178,49 @@ fn what_is_kept_changes_no_answer() {
     }
 }
 
+/// What an earlier process kept changes no answer either, even where it was damaged.
+#[test]
+fn what_is_kept_on_disk_changes_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tiny.gguf");
+    fs::write(&file, Tiny::default().bytes()).unwrap();
+    let prompts = folder.path().join("prompts");
+    let messages = [
+        Message::new(Role::System, "rules, and more rules. ".repeat(40)),
+        user("Why?"),
+    ];
+    let options = GenerateOptions {
+        fixed_messages: 1,
+        ..at_most(12)
+    };
+    let kept = LocalOptions {
+        prompts: Some(prompts.clone()),
+        ..LocalOptions::default()
+    };
+    let ask = |options_of: &LocalOptions| {
+        let model = LocalModel::open_with(&file, options_of).unwrap();
+        run(&model, &messages, &options).unwrap().text
+    };
+    let alone = ask(&LocalOptions::default());
+    assert!(!prompts.exists());
+    assert_eq!(ask(&kept), alone);
+    let paths: Vec<_> = fs::read_dir(&prompts)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [path] = &paths[..] else {
+        panic!("{paths:?}");
+    };
+    let whole = fs::read(path).unwrap();
+    assert_eq!(ask(&kept), alone);
+    fs::write(path, &whole[..whole.len() / 2]).unwrap();
+    assert_eq!(ask(&kept), alone);
+    assert_eq!(fs::read(path).unwrap(), whole, "made again");
+    fs::remove_dir_all(&prompts).unwrap();
+    fs::write(&prompts, b"no folder").unwrap();
+    assert_eq!(ask(&kept), alone);
+}
+
 /// To the letter: what is computed beside a conversation does not reach it.
 #[test]
 fn company_changes_no_answer() {
