@@ -79,6 +79,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("MAX_OPEN_COLLECTIONS", Kind::Whole(1, 1 << 20)),
     ("EMBEDDING_MODEL", Kind::Text),
     ("EMBEDDING_PRECISION", Kind::OneOf(&["int8", "f32"])),
+    ("KEEP_PROMPTS", Kind::Switch),
     ("LLM_MODEL", Kind::Text),
     ("LLM_FALLBACK_MODEL", Kind::Text),
     ("LLM_MAX_TOKENS", Kind::Whole(1, 1 << 20)),

@@ -59,6 +59,16 @@ pub(super) struct Common {
     /// Threads to compute with [default: one a core]
     #[arg(long, global = true, value_name = "N", value_parser = at_least_one)]
     pub(super) threads: Option<usize>,
+    /// Keep what a model remembers of a prompt's rules in the data folder, which makes the next
+    /// first word come sooner [default: true]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        env = "KEEP_PROMPTS",
+        hide_env = true
+    )]
+    pub(super) keep_prompts: Option<bool>,
     /// Largest file that is read, in MB [default: 50]
     #[arg(
         long,
@@ -163,7 +173,8 @@ The old state answers until the new one is whole.")]
     #[command(after_help = "Examples:
   faq models list
   faq models pull all-minilm-l6-v2
-  faq models path smollm2-135m-instruct")]
+  faq models path smollm2-135m-instruct
+  faq models bench")]
     Models(ModelsArgs),
     /// Serve organisations and their apps over HTTP
     #[command(after_help = "Examples:
@@ -461,6 +472,19 @@ pub(super) enum ModelsCommand {
         /// Name of the model
         #[arg(value_name = "NAME")]
         name: String,
+    },
+    /// Measure how fast models are on this machine, and what memory they take
+    #[command(after_help = "Examples:
+  faq models bench                           all models that are here
+  faq models bench qwen2.5-coder-1.5b-instruct
+  faq models bench --json | jq '.models[] | {name, writing_tokens_per_s}'
+
+Figures are medians of three rounds. `limit` is what writing could reach at most: the memory's speed
+over the file's size. Memory is what the process takes more than before, in Linux alone.")]
+    Bench {
+        /// Names or paths of models [default: all that are here]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
     },
 }
 

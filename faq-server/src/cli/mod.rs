@@ -9,6 +9,7 @@
 mod args;
 mod ask;
 mod backup;
+mod bench;
 mod dates;
 mod demo;
 mod doctor;
@@ -161,6 +162,7 @@ impl Common {
                 .num_threads(threads)
                 .build_global();
         }
+        config.keep_prompts = self.keep_prompts.unwrap_or(config.keep_prompts);
         config.reader = Arc::new(self.reader());
         if let Some(chunks) = chunks {
             config.chunking = chunks.config();

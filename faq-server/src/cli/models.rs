@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::{Common, ModelsArgs, ModelsCommand};
+use super::bench;
 use super::error::{Outcome, Result};
 use super::output::{Output, note, size, table};
 use super::progress::Downloads;
@@ -24,6 +25,7 @@ pub(super) fn run(common: &Common, args: &ModelsArgs, out: &mut Output) -> Resul
         ModelsCommand::List => list(&store, out)?,
         ModelsCommand::Pull { name } => pull(&store, name, out)?,
         ModelsCommand::Path { name } => path(&store, name, out)?,
+        ModelsCommand::Bench { names } => return bench::run(common, names, out),
     }
     Ok(Outcome::Done)
 }

@@ -67,6 +67,9 @@ fn engine_config(common: &Common, values: &Values) -> EngineConfig {
             .get("EMBEDDING_PRECISION")
             .and_then(|name| name.parse().ok());
     }
+    if common.keep_prompts.is_none() {
+        common.keep_prompts = values.get("KEEP_PROMPTS").and_then(|b| b.parse().ok());
+    }
     if common.models.is_none() {
         common.models = values.get("FAQ_MODELS_DIR").map(Into::into);
     }
