@@ -9,7 +9,7 @@ use faq_core::{Control, Embedder, TextKind};
 use serde::Serialize;
 
 use crate::answers::median;
-use crate::retrieve::Latency;
+use crate::latency::Latency;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -85,7 +85,7 @@ pub fn measure(
         model.embed(&[text], TextKind::Query, &control)?;
         times.push(from.elapsed().as_secs_f64() * 1e3);
     }
-    let Latency { p50, p99 } = Latency::of(&mut times);
+    let Latency { p50, p99, .. } = Latency::of(&mut times);
     let measured = Measured {
         texts: texts.len(),
         tokens,

@@ -24,6 +24,18 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A key of a TOML file is not what it should be.
+    #[error("{}{}: {problem}", path.display(), place(*line, key))]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1, where it is known.
+        line: Option<usize>,
+        /// The key with those above it, joined by dots; empty where the file as a whole is wrong.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A folder has no judgements of the split that was asked for.
     #[error("{}: there are no such judgements; {}", path.display(), known(splits))]
     NoSplit {
@@ -34,8 +46,17 @@ pub enum Error {
     },
 }
 
-/// A result with this crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
+/// A result with this crate's [`Error`], unless another is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn place(line: Option<usize>, key: &str) -> String {
+    let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+    if key.is_empty() {
+        line
+    } else {
+        format!("{line}, key {key}")
+    }
+}
 
 fn known(splits: &[String]) -> String {
     if splits.is_empty() {

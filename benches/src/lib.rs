@@ -2,9 +2,12 @@
 //! goes in, a TREC run and its metrics come out.
 //!
 //! [`beir`] reads the data, [`retrieve`] asks the engine, [`trec`] reads and writes runs,
-//! [`metrics`] scores them as `trec_eval` does, [`report`] shows the result. [`answers`] counts
-//! how often an answer is right, wrong, or withheld; [`chunks`] compares sizes of chunks;
-//! [`embed`] times the embedding model.
+//! [`metrics`] scores them as `trec_eval` does, [`report`] shows the result. [`compare`] holds two
+//! runs against each other, and [`significance`] tells a difference from chance.
+//! [`sweep`] measures a grid of settings, [`page`] draws results, [`gate`] tells whether quality
+//! fell, and [`golden`] reads, judges and drafts questions over one's own documents.
+//! [`answers`] counts how often an answer is right, wrong, or withheld; [`chunks`] compares sizes
+//! of chunks; [`embed`] times the embedding model.
 //!
 //! ```
 //! use faq_bench::{metrics, trec};
@@ -20,11 +23,20 @@
 pub mod answers;
 pub mod beir;
 pub mod chunks;
+pub mod compare;
 pub mod embed;
 mod error;
+pub mod fusion;
+pub mod gate;
+pub mod golden;
+pub mod latency;
+pub mod memory;
 pub mod metrics;
+pub mod page;
 pub mod report;
 pub mod retrieve;
+pub mod significance;
+pub mod sweep;
 pub mod trec;
 
 pub use error::{Error, Result};

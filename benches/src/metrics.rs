@@ -4,14 +4,15 @@
 //! `log2(rank + 1)` (Järvelin and Kekäläinen, TOIS 2002), as `trec_eval`'s `ndcg_cut`.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::beir::Qrels;
 use crate::trec::Run;
 
 /// Metrics of one question, or their means.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// `ndcg_cut_10`.
     pub ndcg_at_10: f64,
@@ -25,51 +26,141 @@ pub struct Metrics {
     pub mrr_at_10: f64,
     /// `map`, over all ranked documents.
     pub map: f64,
+    /// `success_10`: of one question, 1 where a relevant document is among the ten best, else 0.
+    /// The mean is the share of questions that are covered so.
+    pub coverage_at_10: f64,
+}
+
+/// One of the [`Metrics`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Metric {
+    /// [`Metrics::ndcg_at_10`].
+    #[default]
+    NdcgAt10,
+    /// [`Metrics::recall_at_5`].
+    RecallAt5,
+    /// [`Metrics::recall_at_10`].
+    RecallAt10,
+    /// [`Metrics::recall_at_100`].
+    RecallAt100,
+    /// [`Metrics::mrr_at_10`].
+    MrrAt10,
+    /// [`Metrics::map`].
+    Map,
+    /// [`Metrics::coverage_at_10`].
+    CoverageAt10,
+}
+
+impl Metric {
+    /// All, in the order in which they are shown.
+    pub const ALL: [Self; 7] = [
+        Self::NdcgAt10,
+        Self::RecallAt5,
+        Self::RecallAt10,
+        Self::RecallAt100,
+        Self::MrrAt10,
+        Self::Map,
+        Self::CoverageAt10,
+    ];
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NdcgAt10 => "nDCG@10",
+            Self::RecallAt5 => "R@5",
+            Self::RecallAt10 => "R@10",
+            Self::RecallAt100 => "R@100",
+            Self::MrrAt10 => "MRR@10",
+            Self::Map => "MAP",
+            Self::CoverageAt10 => "Cover@10",
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::NdcgAt10 => "ndcg_at_10",
+            Self::RecallAt5 => "recall_at_5",
+            Self::RecallAt10 => "recall_at_10",
+            Self::RecallAt100 => "recall_at_100",
+            Self::MrrAt10 => "mrr_at_10",
+            Self::Map => "map",
+            Self::CoverageAt10 => "coverage_at_10",
+        }
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.key())
+    }
+}
+
+impl FromStr for Metric {
+    type Err = String;
+
+    /// Takes both names, in any case.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|m| text.eq_ignore_ascii_case(m.name()) || text.eq_ignore_ascii_case(m.key()))
+            .ok_or_else(|| {
+                let names = Self::ALL.map(Self::name).join(", ");
+                format!("{text:?} is no metric; there are {names}")
+            })
+    }
 }
 
 impl Metrics {
+    /// The value of one metric.
+    pub fn get(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::NdcgAt10 => self.ndcg_at_10,
+            Metric::RecallAt5 => self.recall_at_5,
+            Metric::RecallAt10 => self.recall_at_10,
+            Metric::RecallAt100 => self.recall_at_100,
+            Metric::MrrAt10 => self.mrr_at_10,
+            Metric::Map => self.map,
+            Metric::CoverageAt10 => self.coverage_at_10,
+        }
+    }
+
     /// Names and values, in the order in which they are shown.
-    pub fn named(&self) -> [(&'static str, f64); 6] {
-        [
-            ("nDCG@10", self.ndcg_at_10),
-            ("R@5", self.recall_at_5),
-            ("R@10", self.recall_at_10),
-            ("R@100", self.recall_at_100),
-            ("MRR@10", self.mrr_at_10),
-            ("MAP", self.map),
-        ]
+    pub fn named(&self) -> [(&'static str, f64); 7] {
+        Metric::ALL.map(|metric| (metric.name(), self.get(metric)))
     }
 
-    fn add(&mut self, other: &Self) {
-        self.ndcg_at_10 += other.ndcg_at_10;
-        self.recall_at_5 += other.recall_at_5;
-        self.recall_at_10 += other.recall_at_10;
-        self.recall_at_100 += other.recall_at_100;
-        self.mrr_at_10 += other.mrr_at_10;
-        self.map += other.map;
-    }
-
-    fn divide(&mut self, by: f64) {
-        self.ndcg_at_10 /= by;
-        self.recall_at_5 /= by;
-        self.recall_at_10 /= by;
-        self.recall_at_100 /= by;
-        self.mrr_at_10 /= by;
-        self.map /= by;
+    /// Each value through `change`, which is given another's too.
+    fn zip(&self, other: &Self, change: impl Fn(f64, f64) -> f64) -> Self {
+        let of = |metric| change(self.get(metric), other.get(metric));
+        Self {
+            ndcg_at_10: of(Metric::NdcgAt10),
+            recall_at_5: of(Metric::RecallAt5),
+            recall_at_10: of(Metric::RecallAt10),
+            recall_at_100: of(Metric::RecallAt100),
+            mrr_at_10: of(Metric::MrrAt10),
+            map: of(Metric::Map),
+            coverage_at_10: of(Metric::CoverageAt10),
+        }
     }
 }
 
-/// Means over all judged questions. One that the run has nothing for counts as 0
+/// Metrics of every judged question. One that the run has nothing for counts as 0
 /// (`trec_eval -c`), so that a system gains nothing by silence.
+pub fn per_query(run: &Run, qrels: &Qrels) -> BTreeMap<String, Metrics> {
+    qrels
+        .iter()
+        .map(|(query, grades)| (query.clone(), evaluate(&run.ranking(query), grades)))
+        .collect()
+}
+
+/// Means over all judged questions, as [`per_query`] gives them.
 pub fn mean(run: &Run, qrels: &Qrels) -> Metrics {
-    let mut sum = Metrics::default();
-    for (query, grades) in qrels {
-        sum.add(&evaluate(&run.ranking(query), grades));
-    }
-    if !qrels.is_empty() {
-        sum.divide(qrels.len() as f64);
-    }
-    sum
+    let each = per_query(run, qrels);
+    let count = each.len().max(1) as f64;
+    each.values()
+        .fold(Metrics::default(), |sum, one| sum.zip(one, |a, b| a + b))
+        .zip(&Metrics::default(), |sum, _| sum / count)
 }
 
 /// Metrics of one question: its documents, best first, against their grades.
@@ -98,17 +189,15 @@ pub fn evaluate(ranking: &[&str], grades: &BTreeMap<String, i32>) -> Metrics {
         hits += 1;
         precisions += f64::from(hits) / (at + 1) as f64;
     }
+    let first = found.iter().take(10).position(|grade| *grade > 0);
     Metrics {
         ndcg_at_10: gain(&found, 10) / gain(&ideal, 10),
         recall_at_5: recall(5),
         recall_at_10: recall(10),
         recall_at_100: recall(100),
-        mrr_at_10: found
-            .iter()
-            .take(10)
-            .position(|grade| *grade > 0)
-            .map_or(0.0, |at| 1.0 / (at + 1) as f64),
+        mrr_at_10: first.map_or(0.0, |at| 1.0 / (at + 1) as f64),
         map: precisions / relevant as f64,
+        coverage_at_10: f64::from(u8::from(first.is_some())),
     }
 }
 

@@ -9,16 +9,45 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use faq_core::{
-    Collection, Control, DEFAULT_COLLECTION, Engine, EngineConfig, Error, Failure, Fusion,
-    IngestOptions, IngestReport, Mode, ModelStore, Phrases, Precision, SearchOptions, VectorSearch,
+    ChunkConfig, Collection, Control, DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine,
+    EngineConfig, Error, Failure, Fusion, IngestOptions, IngestReport, Mode, ModelStore, Phrases,
+    Precision, SearchOptions, TextKind, VectorSearch,
 };
-use serde::Serialize;
+use faq_index::Query;
 
 use crate::beir::{DataSet, Document};
+use crate::latency::{Stages, Times};
 use crate::trec::Run;
 
+/// How an index is made; what is not here is as the product ships it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexSettings {
+    /// The model folder; `None` for the user's own.
+    pub models: Option<PathBuf>,
+    /// Name or path of the embedding model.
+    pub model: String,
+    /// What it computes with.
+    pub precision: Precision,
+    /// How documents are cut.
+    pub chunking: ChunkConfig,
+    /// Number of vectors from which there is a graph; `None` for the product's.
+    pub graph_min_vectors: Option<usize>,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        Self {
+            models: None,
+            model: DEFAULT_EMBEDDING_MODEL.to_owned(),
+            precision: Precision::default(),
+            chunking: ChunkConfig::default(),
+            graph_min_vectors: None,
+        }
+    }
+}
+
 /// How to search; what is not here is as the product ships it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Which lists are asked.
     pub mode: Mode,
@@ -26,8 +55,25 @@ pub struct Settings {
     pub fusion: Fusion,
     /// How vectors are searched.
     pub vector_search: VectorSearch,
+    /// Width of the walk through the graph; `None` for the product's.
+    pub ef: Option<usize>,
+    /// Entries taken from each list before fusing; `None` for 100, or `k` where that is more.
+    pub candidates: Option<usize>,
     /// Documents to rank for each question.
     pub k: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            fusion: Fusion::default(),
+            vector_search: VectorSearch::default(),
+            ef: None,
+            candidates: None,
+            k: 100,
+        }
+    }
 }
 
 /// A run, and what it took.
@@ -35,46 +81,38 @@ pub struct Settings {
 pub struct Retrieved {
     /// Ranked documents.
     pub run: Run,
-    /// Time of each search, sorted.
-    pub latency: Latency,
+    /// Times of the searches.
+    pub latency: Stages,
     /// How the engine says it searched the vectors, at the last question.
     pub plan: String,
 }
 
-/// Search times in milliseconds, the question's embedding included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Latency {
-    /// Half of the searches took no longer.
-    pub p50: f64,
-    /// 99 of 100 searches took no longer.
-    pub p99: f64,
-}
-
-impl Latency {
-    /// Of times in milliseconds, which are sorted.
-    pub(crate) fn of(times: &mut [f64]) -> Self {
-        times.sort_by(f64::total_cmp);
-        Self {
-            p50: percentile(times, 50),
-            p99: percentile(times, 99),
-        }
-    }
+/// A chunk that was found, as far as rankings need it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) filename: String,
+    pub(crate) document: faq_core::DocumentId,
+    /// Position of the chunk in its document, from 0.
+    pub(crate) ordinal: u32,
+    /// Page on which it begins, where there are pages.
+    pub(crate) page: Option<u32>,
+    pub(crate) score: f32,
 }
 
 /// Opens the collection of a data set below `data`.
 ///
 /// # Errors
 /// Where the collection cannot be opened.
-pub fn open(
-    data: &Path,
-    models: Option<&Path>,
-    graph_min_vectors: Option<usize>,
-    precision: Precision,
-) -> Result<Collection> {
+pub fn open(data: &Path, settings: &IndexSettings) -> Result<Collection> {
     let mut config = EngineConfig::new(data.join("index"));
-    config.models = models.map_or_else(ModelStore::default, ModelStore::new);
-    config.precision = precision;
-    if let Some(vectors) = graph_min_vectors {
+    config.models = settings
+        .models
+        .as_ref()
+        .map_or_else(ModelStore::default, ModelStore::new);
+    config.embedding_model.clone_from(&settings.model);
+    config.precision = settings.precision;
+    config.chunking = settings.chunking;
+    if let Some(vectors) = settings.graph_min_vectors {
         config.graph_min_vectors = vectors;
     }
     Ok(Engine::with_config(config)?.collection(DEFAULT_COLLECTION)?)
@@ -117,56 +155,163 @@ pub fn retrieve(
     settings: &Settings,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Retrieved> {
-    let ask = |chunks: usize| SearchOptions {
-        k: chunks,
-        mode: settings.mode,
-        fusion: settings.fusion,
-        vector_search: settings.vector_search,
-        // A long document takes several places in a list, so a list of one kind is deeper
-        // than the ranking; lists that are fused are as deep as in the published references.
-        candidates: match settings.mode {
-            Mode::Hybrid => settings.k.max(100),
-            Mode::Dense | Mode::Keyword => chunks,
-        },
-        // Judged questions quote titles; their judgements do not ask for the exact words.
-        phrases: Phrases::Preferred,
-        ..SearchOptions::default()
-    };
-    let options = ask(settings.k.saturating_mul(3));
-    let control = Control::new();
+    let mut searcher = Searcher::new(collection, settings);
     let mut run = Run::default();
-    let mut times = Vec::with_capacity(set.queries.len());
-    let mut plan = String::new();
     for (at, query) in set.queries.iter().enumerate() {
         run.ask(&query.id);
-        let started = Instant::now();
-        match collection.search(&query.text, &options, &control) {
-            Ok(response) => {
-                times.push(started.elapsed().as_secs_f64() * 1e3);
-                for hit in &response.hits {
-                    if let Some(document) = document_of(&hit.filename, &set.corpus) {
-                        run.add(&query.id, &document.id, hit.score);
-                    }
-                }
-                plan = response.plan.vectors;
+        let found = searcher
+            .search(&query.text)
+            .with_context(|| format!("question {}", query.id))?;
+        for chunk in found {
+            if let Some(document) = document_of(&chunk.filename, &set.corpus) {
+                run.add(&query.id, &document.id, chunk.score);
             }
-            Err(Error::EmptyQuestion) => {}
-            Err(e) => return Err(e).with_context(|| format!("question {}", query.id)),
         }
         progress(at + 1);
     }
     run.truncate(settings.k);
-    Ok(Retrieved {
-        run,
-        latency: Latency::of(&mut times),
-        plan,
-    })
+    let (latency, plan) = searcher.finish();
+    Ok(Retrieved { run, latency, plan })
 }
 
-/// The smallest value that `percent` of 100 sorted values do not exceed.
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or(0.0)
+/// Asks one collection questions in one way, and keeps the times.
+pub(crate) struct Searcher<'a> {
+    collection: &'a Collection,
+    options: SearchOptions,
+    ef: Option<usize>,
+    times: Times,
+    plan: String,
+}
+
+impl<'a> Searcher<'a> {
+    pub(crate) fn new(collection: &'a Collection, settings: &Settings) -> Self {
+        // A long document takes several places in a list, so a list of one kind is deeper than
+        // the ranking; lists that are fused are as deep as in the published references.
+        let chunks = settings.k.saturating_mul(3);
+        let options = SearchOptions {
+            k: chunks,
+            mode: settings.mode,
+            fusion: settings.fusion,
+            vector_search: settings.vector_search,
+            candidates: match settings.mode {
+                Mode::Hybrid => settings.candidates.unwrap_or(settings.k.max(100)),
+                Mode::Dense | Mode::Keyword => chunks,
+            },
+            // Judged questions quote titles; their judgements do not ask for the exact words.
+            phrases: Phrases::Preferred,
+            ..SearchOptions::default()
+        };
+        Self {
+            collection,
+            options,
+            ef: settings.ef,
+            times: Times::default(),
+            plan: String::new(),
+        }
+    }
+
+    /// Chunks for a question, best first. One without a single letter or digit finds nothing.
+    pub(crate) fn search(&mut self, question: &str) -> Result<Vec<Found>> {
+        if !question.chars().any(char::is_alphanumeric) {
+            return Ok(Vec::new());
+        }
+        match self.ef {
+            Some(ef) => self.search_index(question, ef),
+            None => self.search_collection(question),
+        }
+    }
+
+    /// Times of all searches, and how the last one asked the vectors.
+    pub(crate) fn finish(self) -> (Stages, String) {
+        (self.times.stages(), self.plan)
+    }
+
+    /// The time of a question's embedding, given the time until the index was asked: a keyword
+    /// search embeds nothing.
+    fn embedding(&self, until_asked: f64) -> f64 {
+        if self.options.mode == Mode::Keyword {
+            0.0
+        } else {
+            until_asked
+        }
+    }
+
+    fn search_collection(&mut self, question: &str) -> Result<Vec<Found>> {
+        let started = Instant::now();
+        let control = Control::new();
+        let response = match self.collection.search(question, &self.options, &control) {
+            Err(Error::EmptyQuestion) => return Ok(Vec::new()),
+            answered => answered?,
+        };
+        let whole = milliseconds(started);
+        let took = response.timings_ms;
+        let embedding = self.embedding(took.embed);
+        self.times.add(embedding, took.dense, took.keyword, whole);
+        self.plan = response.plan.vectors;
+        Ok(response
+            .hits
+            .into_iter()
+            .map(|hit| Found {
+                filename: hit.filename,
+                document: hit.document_id,
+                ordinal: hit.chunk_index,
+                page: hit.page,
+                score: hit.score,
+            })
+            .collect())
+    }
+
+    /// The engine leaves the width of the graph's walk to the index, so a width of one's own is
+    /// asked of the index itself.
+    fn search_index(&mut self, question: &str, ef: usize) -> Result<Vec<Found>> {
+        let started = Instant::now();
+        let mut query = Query::new(question, None);
+        if self.options.mode != Mode::Keyword {
+            let embedder = self.collection.engine().embedder()?;
+            query.vector_languages = embedder.languages();
+            query.vector = embedder
+                .embed(&[question], TextKind::Query, &Control::new())?
+                .pop();
+        }
+        let embedding = self.embedding(milliseconds(started));
+        query.mode = self.options.mode;
+        query.k = self.options.k;
+        query.candidates = self.options.candidates;
+        query.fusion = self.options.fusion;
+        query.vector_search = self.options.vector_search;
+        query.phrases = self.options.phrases;
+        query.ef = Some(ef);
+        let index = self.collection.index();
+        let result = index.search(&query)?;
+        let ids: Vec<_> = result.hits.iter().map(|hit| hit.id).collect();
+        let mut chunks = index.chunks(&ids)?.into_iter().peekable();
+        let found = result
+            .hits
+            .iter()
+            .filter_map(|hit| {
+                let chunk = chunks.next_if(|chunk| chunk.id == hit.id)?;
+                Some(Found {
+                    filename: chunk.filename,
+                    document: hit.id.document,
+                    ordinal: hit.id.ordinal,
+                    page: chunk.pages.map(|(first, _)| first),
+                    score: hit.score,
+                })
+            })
+            .collect();
+        self.times.add(
+            embedding,
+            result.dense_us as f64 / 1e3,
+            result.keyword_us as f64 / 1e3,
+            milliseconds(started),
+        );
+        self.plan = result.plan.vectors;
+        Ok(found)
+    }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
 }
 
 /// The document as a page: the one format here in which a title is a title and nothing in
@@ -240,14 +385,5 @@ mod tests {
         assert_eq!(document_of(&file_name(1), &corpus).unwrap().id, "y");
         assert_eq!(document_of(&file_name(3), &corpus), None);
         assert_eq!(document_of("notes.txt", &corpus), None);
-    }
-
-    #[test]
-    fn percentiles_are_values_that_occurred() {
-        let times: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!(percentile(&times, 50), 100.0);
-        assert_eq!(percentile(&times, 99), 198.0);
-        assert_eq!(percentile(&[7.0], 99), 7.0);
-        assert_eq!(percentile(&[], 50), 0.0);
     }
 }

@@ -10,7 +10,7 @@ import sys
 
 import pytrec_eval
 
-MEASURES = {"ndcg_cut.10", "recall.5,10,100", "recip_rank", "map"}
+MEASURES = {"ndcg_cut.10", "recall.5,10,100", "recip_rank", "map", "success.10"}
 
 
 def single(score):

@@ -11,11 +11,11 @@ use faq_bench::trec::Run;
 
 type Reference = BTreeMap<String, BTreeMap<String, f64>>;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn stdout(command: &mut Command) -> String {
+pub(crate) fn stdout(command: &mut Command) -> String {
     let out = command.output().unwrap();
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{command:?} failed:\n{said}");
@@ -51,6 +51,7 @@ fn assert_equal(run: &Run, qrels_path: &Path) -> usize {
             ("recall_100", found.recall_at_100),
             ("recip_rank_10", found.mrr_at_10),
             ("map", found.map),
+            ("success_10", found.coverage_at_10),
         ] {
             let expected = expected[name];
             assert!(
@@ -63,10 +64,10 @@ fn assert_equal(run: &Run, qrels_path: &Path) -> usize {
 }
 
 /// Pseudo-random numbers from a seed (xorshift64*), below `below`.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, below: u64) -> u64 {
+    pub(crate) fn below(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
