@@ -57,7 +57,7 @@ pub struct Settings {
     pub vector_search: VectorSearch,
     /// Width of the walk through the graph; `None` for the product's.
     pub ef: Option<usize>,
-    /// Entries taken from each list before fusing; `None` for 100, or `k` where that is more.
+    /// Entries taken from each list before fusing; `3 * k` at least, as many chunks as are asked for.
     pub candidates: Option<usize>,
     /// Documents to rank for each question.
     pub k: usize,

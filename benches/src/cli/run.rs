@@ -90,7 +90,8 @@ pub(super) struct SearchArgs {
     /// Documents to rank for each question
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     k: u32,
-    /// Entries that hybrid searches take from each list [default: 100, or K where that is more]
+    /// Entries that hybrid searches take from each list; three for each document that is ranked
+    /// (K) are taken at least
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     candidates: Option<u32>,
     /// Most tokens of a chunk

@@ -45,7 +45,7 @@ pub struct Grid {
     pub fusion: Vec<Fusion>,
     /// Documents to rank for each question.
     pub k: Vec<usize>,
-    /// Entries that hybrid searches take from each list.
+    /// Entries that hybrid searches take from each list; `3 * k` at least.
     pub candidates: Vec<usize>,
     /// Most tokens of a chunk.
     pub chunk_size: Vec<usize>,
