@@ -1,6 +1,7 @@
 //! `faq-bench answers`.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;

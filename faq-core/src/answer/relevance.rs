@@ -26,7 +26,7 @@ impl Default for Threshold {
 }
 
 /// The shipped threshold on the probability of an answer.
-const DEFAULT_PROBABILITY: f32 = 0.2;
+const DEFAULT_PROBABILITY: f32 = 0.15;
 
 /// Least [`relevance`] of a passage that is read.
 const LEAST_RELEVANCE: f32 = 0.12;
