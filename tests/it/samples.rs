@@ -64,13 +64,12 @@ fn the_samples_answer_what_they_hold_and_nothing_else() {
         }
     }
     eprintln!("{right} of {answerable} right, {} invented", invented.len());
-    // One of the four without an answer gets the sentence that says why there is none.
-    assert!(invented.len() <= 1, "{invented:?}");
+    assert!(invented.is_empty(), "{invented:?}");
     assert!(right >= LEAST_RIGHT, "{right} of {answerable} right");
 }
 
 /// Questions about the samples that an extractive answer gets right today; raise it, never lower it.
-const LEAST_RIGHT: usize = 12;
+const LEAST_RIGHT: usize = 15;
 
 /// The examples are what a Rust user copies, so they must run.
 #[test]
