@@ -11,9 +11,8 @@ use anyhow::{Context, Result};
 use faq_core::{
     ChunkConfig, Collection, Control, DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine,
     EngineConfig, Error, Failure, Fusion, IngestOptions, IngestReport, Mode, ModelStore, Phrases,
-    Precision, SearchOptions, TextKind, VectorSearch,
+    Precision, Query, SearchOptions, TextKind, VectorSearch,
 };
-use faq_index::Query;
 
 use crate::beir::{DataSet, Document};
 use crate::latency::{Stages, Times};
