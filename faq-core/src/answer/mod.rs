@@ -252,7 +252,9 @@ impl Collection {
             return Ok(speaker.abstain(AbstainReason::Unsupported));
         };
         speaker.answerability = Some(found.answerability);
+        // A follow-up has too few words of its own to be judged by them.
         if let Threshold::Probability(least) = options.threshold
+            && follow_up.is_none()
             && found.answerability.probability < least
         {
             return Ok(speaker.abstain(AbstainReason::BelowThreshold));
