@@ -101,28 +101,20 @@ const LONGEST_OVERHANG: usize = 400;
 /// too much; `text` begins at `chunk` of the canonical text.
 fn widened(text: &str, chunk: usize, window: ByteRange) -> ByteRange {
     let (from, to) = (window.start - chunk, window.end - chunk);
+    let near = |end: usize, reach: usize| end.abs_diff(reach) <= LONGEST_OVERHANG;
+    let cut_sentence = |at: usize| {
+        let mut sentences = sentences(text).into_iter();
+        sentences.find(|s| s.start < at && at < s.end)
+    };
     let line_start = text[..from].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[to..].find('\n').map_or(text.len(), |at| to + at);
-    let (mut start, mut end) = (line_start, line_end);
-    if from - line_start > LONGEST_OVERHANG || line_end - to > LONGEST_OVERHANG {
-        let whole = sentences(text);
-        let cut = |at: usize| whole.iter().find(|s| s.start < at && at < s.end);
-        if from - start > LONGEST_OVERHANG {
-            start = cut(from).map_or(from, |s| s.start);
-        }
-        if end - to > LONGEST_OVERHANG {
-            end = cut(to).map_or(to, |s| s.end);
-        }
-    }
-    ByteRange::new(
-        chunk
-            + if from - start > LONGEST_OVERHANG {
-                from
-            } else {
-                start
-            },
-        chunk + if end - to > LONGEST_OVERHANG { to } else { end },
-    )
+    let start = Some(line_start)
+        .filter(|&start| near(from, start))
+        .or_else(|| Some(cut_sentence(from)?.start).filter(|&start| near(from, start)));
+    let end = Some(line_end)
+        .filter(|&end| near(to, end))
+        .or_else(|| Some(cut_sentence(to)?.end).filter(|&end| near(to, end)));
+    ByteRange::new(chunk + start.unwrap_or(from), chunk + end.unwrap_or(to))
 }
 
 fn best_window(question: &Question, passage: &Passage) -> ByteRange {

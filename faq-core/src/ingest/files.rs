@@ -64,6 +64,14 @@ impl Found {
         Ok(())
     }
 
+    /// What could not be looked into, below which nothing can be said to be gone.
+    fn refuse(&mut self, path: PathBuf, source: std::io::Error) {
+        self.unseen.push(path.clone());
+        let shown = path.clone();
+        self.failed
+            .push(Failure::new(&shown, &Error::Io { path, source }));
+    }
+
     fn skip(&mut self, path: &Path, why: &str) {
         self.skipped.push(FileWarning {
             path: path.to_owned(),
@@ -197,14 +205,7 @@ fn walk(
                 if matcher.is_some() && source.kind() == std::io::ErrorKind::NotFound {
                     continue;
                 }
-                found.unseen.push(path.clone());
-                found.failed.push(Failure::new(
-                    &path,
-                    &Error::Io {
-                        path: path.clone(),
-                        source,
-                    },
-                ));
+                found.refuse(path, source);
                 continue;
             }
         };
@@ -235,17 +236,7 @@ fn walk(
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && entry.path_is_symlink() => {
                 found.skip(path, "skipped, a link that leads to nothing");
             }
-            Err(source) => {
-                let path = path.to_owned();
-                found.unseen.push(path.clone());
-                found.failed.push(Failure::new(
-                    &path,
-                    &Error::Io {
-                        path: path.clone(),
-                        source,
-                    },
-                ));
-            }
+            Err(source) => found.refuse(path.to_owned(), source),
         }
     }
     Ok(())
