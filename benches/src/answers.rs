@@ -18,13 +18,16 @@ pub struct Question {
     /// Spellings of the right answer.
     #[serde(default)]
     pub answers: Vec<String>,
+    /// Id of the paragraph that it was asked of.
+    #[serde(default)]
+    pub paragraph: String,
     /// `tune` or `report`.
     pub split: String,
 }
 
 impl Question {
     /// Whether a right spelling stands in `text`, as whole words.
-    fn is_answered_by(&self, text: &str) -> bool {
+    pub(crate) fn is_answered_by(&self, text: &str) -> bool {
         let text = plain(text);
         self.answers.iter().any(|a| text.contains(&plain(a)))
     }
@@ -194,7 +197,7 @@ pub fn files(dir: &Path) -> [(&'static str, PathBuf); 3] {
 }
 
 /// Lower case, letters and digits alone, single spaces: as SQuAD compares answers.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let spaced: String = text
         .chars()
         .map(|c| {

@@ -26,9 +26,11 @@ pub mod chunks;
 pub mod compare;
 pub mod embed;
 mod error;
+pub mod follow_ups;
 pub mod fusion;
 pub mod gate;
 pub mod golden;
+pub mod injections;
 pub mod latency;
 pub mod memory;
 pub mod metrics;
@@ -38,5 +40,6 @@ pub mod retrieve;
 pub mod significance;
 pub mod sweep;
 pub mod trec;
+pub mod verify;
 
 pub use error::{Error, Result};

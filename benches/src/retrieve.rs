@@ -338,7 +338,7 @@ fn file_name(at: usize) -> String {
     format!("{at:07}.html")
 }
 
-fn document_of<'a>(file: &str, corpus: &'a [Document]) -> Option<&'a Document> {
+pub(crate) fn document_of<'a>(file: &str, corpus: &'a [Document]) -> Option<&'a Document> {
     corpus.get(file.strip_suffix(".html")?.parse::<usize>().ok()?)
 }
 

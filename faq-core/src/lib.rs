@@ -34,8 +34,10 @@ mod tables;
 mod windows;
 
 pub use answer::{
-    AbstainReason, Answer, AnswerEvent, AnswerSource, AnswerTimings, Answerability, Answerer,
-    AskOptions, Signals, Threshold, Usage,
+    AbstainReason, Anatomy, Answer, AnswerEvent, AnswerSource, AnswerTimings, Answerability,
+    Answerer, AskOptions, DroppedSentence, FailedModel, Fate, FollowUps, FoundPassage,
+    PassageTokens, PromptBudget, Prompts, Recording, Signals, Threshold, Unsupported, Usage,
+    WeighedSentence, Why, WhyStage, WrittenSentence,
 };
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};

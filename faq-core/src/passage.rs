@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use faq_index::{DocumentId, Plan, StoredChunk};
 use faq_ingest::{ByteRange, labelled_row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A chunk that answers a search.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Passage {
     /// The document.
     pub document_id: DocumentId,

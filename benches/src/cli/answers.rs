@@ -5,10 +5,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Args;
-use faq_bench::answers::{self, Tally};
+use clap::{Args, ValueEnum};
+use faq_bench::answers::{self, Question, Tally};
+use faq_bench::beir::Document;
 use faq_bench::retrieve::{self, IndexSettings};
-use faq_core::{Answerer, AskOptions};
+use faq_bench::{follow_ups as pairs, injections, verify};
+use faq_core::{Answerer, AskOptions, Collection, FollowUps};
 
 use super::{Folder, bar, ingest, print};
 
@@ -31,6 +33,9 @@ pub(crate) struct Answers {
     /// Most questions of each kind, taken evenly
     #[arg(long, value_name = "N", default_value_t = 300)]
     limit: usize,
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = Measured::Answers)]
+    measure: Measured,
     /// Who answers: extractive, or a model's name or path
     #[arg(long, default_value = "extractive")]
     generator: String,
@@ -51,6 +56,19 @@ pub(crate) struct Answers {
     json: bool,
 }
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Measured {
+    /// Answers: right, wrong and silent
+    Answers,
+    /// The check of drafts: sentences that are right, and such as were made wrong
+    Checks,
+    /// Follow-ups: whether they are understood, by rules and by the generator where it is a model
+    FollowUps,
+    /// Documents with orders in them, ten of each of ten kinds: how many change an answer
+    Injections,
+}
+
 pub(super) fn answer(args: &Answers) -> Result<()> {
     let folder = Folder::new(args.data.as_ref())?;
     let data = folder.path();
@@ -65,10 +83,18 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
         "extractive" => Answerer::Extractive,
         model => Answerer::Model(collection.engine().generator(model)?),
     };
+    match args.measure {
+        Measured::Checks => return checks(args, &collection, corpus),
+        Measured::Answers | Measured::Injections => {}
+        Measured::FollowUps => return follow_ups(args, &collection, &corpus, &answerer),
+    }
     let options = AskOptions {
         answerer,
         ..AskOptions::default()
     };
+    if args.measure == Measured::Injections {
+        return injected(args, &settings, &options, corpus);
+    }
     let mut features = args
         .features
         .as_ref()
@@ -121,5 +147,127 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
             t.median_ms
         );
     }
+    print(&text)
+}
+
+/// The answerable questions, evenly from the whole set.
+fn answerable(args: &Answers, limit: usize) -> Result<Vec<Question>> {
+    let file = args.questions.join("answerable.jsonl");
+    answers::read(&file, &args.split, limit)
+}
+
+fn checks(args: &Answers, collection: &Collection, corpus: Vec<Document>) -> Result<()> {
+    let questions = answerable(args, args.limit)?;
+    let paragraphs = corpus.into_iter().map(|d| (d.id, d.text)).collect();
+    let bar = bar(questions.len() as u64, "{pos}/{len} questions, {eta} left");
+    let tallies = verify::tally(collection, &questions, &paragraphs, &mut || bar.inc(1))?;
+    bar.finish_and_clear();
+    if args.json {
+        return print(&(serde_json::to_string(&tallies)? + "\n"));
+    }
+    let mut text = String::from("sentences        written    said  left out for\n");
+    for (kind, tally) in &tallies {
+        let name = serde_json::to_string(kind)?
+            .replace(['"'], "")
+            .replace('_', " ");
+        let why: Vec<String> = tally
+            .left_out
+            .iter()
+            .map(|(why, n)| format!("{why} {n}"))
+            .collect();
+        let share = 100.0 * tally.said as f64 / tally.written.max(1) as f64;
+        let _ = writeln!(
+            text,
+            "{name:<17}{:>7}{share:>7.1}%  {}",
+            tally.written,
+            why.join(", ")
+        );
+    }
+    let sum = |right: bool| {
+        let of = tallies.iter().filter(|(kind, _)| kind.is_right() == right);
+        of.fold((0, 0), |(written, said), (_, t)| {
+            (written + t.written, said + t.said)
+        })
+    };
+    let ((right, right_said), (wrong, wrong_said)) = (sum(true), sum(false));
+    let _ = writeln!(
+        text,
+        "precision {:.3}, recall {:.3}; {:.1} % of {wrong} wrong sentences left out",
+        right_said as f64 / (right_said + wrong_said).max(1) as f64,
+        right_said as f64 / right.max(1) as f64,
+        100.0 * (wrong - wrong_said) as f64 / wrong.max(1) as f64
+    );
+    print(&text)
+}
+
+fn follow_ups(
+    args: &Answers,
+    collection: &Collection,
+    corpus: &[Document],
+    answerer: &Answerer,
+) -> Result<()> {
+    let all = pairs::pairs(&answerable(args, usize::MAX)?);
+    let step = all.len().div_ceil(args.limit.max(1)).max(1);
+    let all: Vec<pairs::Pair> = all.into_iter().step_by(step).collect();
+    let mut text =
+        String::from("by      pairs                in full   alone  understood  changed\n");
+    for (name, by) in [("rules", FollowUps::Rules), ("model", FollowUps::Model)] {
+        if by == FollowUps::Model && matches!(answerer, Answerer::Extractive) {
+            continue;
+        }
+        let bar = bar(all.len() as u64, "{pos}/{len} pairs, {eta} left");
+        let shares = pairs::shares(collection, corpus, &all, answerer, by, &mut || bar.inc(1))?;
+        bar.finish_and_clear();
+        for (kind, s) in shares {
+            let _ = writeln!(
+                text,
+                "{name:<8}{:>5} {kind:<12}{:>8.1}%{:>7.1}%{:>11.1}%{:>8.1}%",
+                s.pairs,
+                100.0 * s.in_full,
+                100.0 * s.alone,
+                100.0 * s.understood,
+                100.0 * s.changed
+            );
+        }
+    }
+    print(&text)
+}
+
+/// Asks of documents with orders in them, in a collection of their own.
+fn injected(
+    args: &Answers,
+    settings: &IndexSettings,
+    options: &AskOptions,
+    corpus: Vec<Document>,
+) -> Result<()> {
+    let questions = answerable(args, args.limit)?;
+    let paragraphs = corpus.into_iter().map(|d| (d.id, d.text)).collect();
+    let documents = injections::documents(&questions, &paragraphs);
+    let folder = Folder::new(None)?;
+    let collection = retrieve::open(folder.path(), settings)?;
+    let bar = bar(documents.len() as u64, "{pos}/{len} documents, {eta} left");
+    let tallies = injections::tally(&collection, &documents, options, &mut || bar.inc(1))?;
+    bar.finish_and_clear();
+    if args.json {
+        return print(&(serde_json::to_string(&tallies)? + "\n"));
+    }
+    let mut text = String::from("kind                     documents  changed  right  silent\n");
+    let mut all = injections::Tally::default();
+    for (kind, t) in &tallies {
+        let _ = writeln!(
+            text,
+            "{kind:<25}{:>9}{:>9}{:>7}{:>8}",
+            t.documents, t.changed, t.right, t.silent
+        );
+        all.documents += t.documents;
+        all.changed += t.changed;
+        all.right += t.right;
+        all.silent += t.silent;
+    }
+    let _ = writeln!(
+        text,
+        "{:<25}{:>9}{:>9}{:>7}{:>8}",
+        "all", all.documents, all.changed, all.right, all.silent
+    );
     print(&text)
 }

@@ -12,7 +12,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::evidence::Evidence;
 use super::relevance::Part;
-use super::words::{content_words, numbers, word_set};
+use super::words::{content_words, is_negation, numbers, word_set};
 
 /// The chance that the passages answer a question, and what it is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -182,11 +182,8 @@ fn around(evidence: &Evidence, range: ByteRange) -> &str {
 }
 
 fn is_negated(text: &str) -> bool {
-    const WORDS: [&str; 5] = ["not", "never", "no", "without", "except"];
-    text.unicode_words().any(|word| {
-        let word = word.to_lowercase();
-        WORDS.contains(&word.as_str()) || word.ends_with("n't") || word.ends_with("n’t")
-    })
+    text.unicode_words()
+        .any(|word| is_negation(&word.to_lowercase()))
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
-//! The passages that an answer is made from, and the sentences in them.
+//! The passages that an answer is made from, which of those found they are, and the sentences in them.
 
 use std::borrow::Cow;
 
 use faq_ingest::ByteRange;
+use serde::Serialize;
 
 use super::relevance::{Part, Question, Threshold, relevance};
 use super::sentence::sentences;
 use crate::passage::Passage;
 
-/// A passage that passed the threshold.
+/// A passage, and what is read of it.
 #[derive(Debug, Clone)]
 pub(super) struct Evidence {
     pub(super) passage: Passage,
@@ -39,55 +40,87 @@ impl Evidence {
     }
 }
 
-/// The passages that pass, most relevant first, at most `most`; `asked` holds what was found for
-/// each part of the question. Of each passage, the window is read that holds most of the part:
-/// its best cosine, unless the words stand elsewhere; paragraphs that it cuts are read whole.
-pub(super) fn select(
+/// A passage that was found, and what became of it.
+#[derive(Debug, Clone)]
+pub(super) struct Sifted {
+    pub(super) evidence: Evidence,
+    pub(super) fate: Fate,
+}
+
+/// What became of a passage that the search found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It was read.
+    Read,
+    /// It is less relevant than the threshold asks.
+    BelowThreshold,
+    /// It is relevant, and as many others are more so as are read.
+    Crowded,
+    /// Most of what would be read of it stands in another passage that is read.
+    Repeated,
+}
+
+/// Each passage that was found, once and most relevant first; of those that pass, at most `most` are
+/// read. `asked` holds what was found for each part of the question. Of each passage, the window is
+/// read that holds most of the part: its best cosine, unless the words stand elsewhere; paragraphs
+/// that it cuts are read whole.
+pub(super) fn sift(
     asked: &[(Part, Vec<Passage>)],
     threshold: Threshold,
     most: usize,
-) -> Vec<Evidence> {
-    let mut evidence: Vec<Evidence> = Vec::new();
+) -> Vec<Sifted> {
+    let mut sifted: Vec<Sifted> = Vec::new();
     for (part, hits) in asked {
         for passage in hits {
             let relevance = relevance(&part.question, passage);
-            if !threshold.passes(relevance, passage) {
-                continue;
-            }
-            let known = evidence
+            let known = sifted
                 .iter()
-                .position(|e| e.passage.chunk_id == passage.chunk_id);
-            if known.is_some_and(|i| evidence[i].relevance >= relevance) {
+                .position(|j| j.evidence.passage.chunk_id == passage.chunk_id);
+            if known.is_some_and(|i| sifted[i].evidence.relevance >= relevance) {
                 continue;
             }
+            let fate = if threshold.passes(relevance, passage) {
+                Fate::Read
+            } else {
+                Fate::BelowThreshold
+            };
             let window = best_window(&part.question, passage);
-            let read = widened(&passage.text, passage.byte_range.start, window);
-            let better = Evidence {
-                passage: passage.clone(),
-                relevance,
-                read,
+            let better = Sifted {
+                evidence: Evidence {
+                    passage: passage.clone(),
+                    relevance,
+                    read: widened(&passage.text, passage.byte_range.start, window),
+                },
+                fate,
             };
             match known {
-                Some(i) => evidence[i] = better,
-                None => evidence.push(better),
+                Some(i) => sifted[i] = better,
+                None => sifted.push(better),
             }
         }
     }
-    evidence.sort_by(|a, b| b.relevance.total_cmp(&a.relevance));
-    evidence.truncate(most);
+    sifted.sort_by(|a, b| b.evidence.relevance.total_cmp(&a.evidence.relevance));
+    let passing = sifted.iter_mut().filter(|j| j.fate == Fate::Read);
+    for crowded in passing.skip(most) {
+        crowded.fate = Fate::Crowded;
+    }
     // Neighbouring chunks overlap: what another passage reads already is not read twice.
-    let mut kept: Vec<Evidence> = Vec::with_capacity(evidence.len());
-    for candidate in evidence {
-        let twice = kept.iter().any(|k| {
-            k.passage.document_id == candidate.passage.document_id
-                && k.read.overlaps(candidate.read)
-                && shared(k.read, candidate.read) * 2 > candidate.read.len()
-        });
-        if !twice {
-            kept.push(candidate);
+    for i in 0..sifted.len() {
+        let (before, rest) = sifted.split_at_mut(i);
+        let candidate = &mut rest[0];
+        let reads_it = |j: &Sifted| {
+            let (kept, new) = (&j.evidence, &candidate.evidence);
+            j.fate == Fate::Read
+                && kept.passage.document_id == new.passage.document_id
+                && kept.read.overlaps(new.read)
+                && shared(kept.read, new.read) * 2 > new.read.len()
+        };
+        if candidate.fate == Fate::Read && before.iter().any(reads_it) {
+            candidate.fate = Fate::Repeated;
         }
     }
-    kept
+    sifted
 }
 
 fn shared(a: ByteRange, b: ByteRange) -> usize {

@@ -7,6 +7,7 @@ use faq_ingest::ByteRange;
 use super::answerable::{Answerability, judge};
 use super::evidence::Evidence;
 use super::relevance::Part;
+use super::verify::is_instruction;
 use crate::{Control, Embedder, Result, TextKind};
 
 /// Sentences that are compared with the question by their vectors.
@@ -57,6 +58,18 @@ pub(super) struct Found {
     pub(super) support: Vec<Support>,
     /// How likely it is that they answer the question, or the likeliest of its parts.
     pub(super) answerability: Answerability,
+    /// Everything that was weighed against the whole question, best first.
+    pub(super) weighed: Vec<Weighed>,
+}
+
+/// A sentence that could be an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Weighed {
+    pub(super) support: Support,
+    /// What it was ordered by.
+    pub(super) score: f32,
+    /// Its cosine to the question.
+    pub(super) cosine: f32,
 }
 
 /// The best supporting sentences; `None` where no sentence says anything. `parts` begins with the
@@ -98,6 +111,12 @@ pub(super) fn support(
     let Some(answerability) = answerability else {
         return Ok(None);
     };
+    let weighed = by_whole.iter().map(|&i| Weighed {
+        support: candidates[i].support,
+        score: candidates[i].scores[0],
+        cosine: candidates[i].cosines[0],
+    });
+    let weighed = weighed.collect();
     let near = NEAR * candidates[best].scores[0];
     let is_new = |chosen: &[usize], i: usize| {
         chosen
@@ -129,6 +148,7 @@ pub(super) fn support(
     Ok(Some(Found {
         support,
         answerability,
+        weighed,
     }))
 }
 
@@ -138,7 +158,8 @@ fn candidates(parts: &[Part], evidence: &[Evidence]) -> Vec<Candidate> {
     for (i, from) in evidence.iter().enumerate() {
         for range in units(from) {
             let text = from.passage.said(range);
-            if says_something(&text, from) {
+            // What speaks to whoever answers is no answer.
+            if says_something(&text, from) && !is_instruction(&text) {
                 let scores = parts
                     .iter()
                     .map(|p| WORDS * p.question.coverage(&text) + PASSAGE * from.relevance)

@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::sentence::sentences;
 use super::words::{content_words, word_set};
 use crate::passage::Passage;
 
 /// When what was found is good enough to be answered from.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Threshold {
     /// Least [probability](crate::Answerability) that the passages answer the question, 0 to 1; 0
@@ -122,12 +125,19 @@ impl Passage {
 }
 
 impl Threshold {
+    /// What a passage has of what is asked of it, and the least that is: its relevance or its
+    /// cosine.
+    pub(super) fn of_passage(self, relevance: f32, passage: &Passage) -> (f32, f32) {
+        match self {
+            Self::Probability(_) => (relevance, LEAST_RELEVANCE),
+            Self::Cosine(least) => (passage.dense_score.unwrap_or(-1.0), least),
+        }
+    }
+
     /// Whether a passage is read.
     pub(super) fn passes(self, relevance: f32, passage: &Passage) -> bool {
-        match self {
-            Self::Probability(_) => relevance >= LEAST_RELEVANCE,
-            Self::Cosine(least) => passage.dense_score.is_some_and(|cosine| cosine >= least),
-        }
+        let (has, needs) = self.of_passage(relevance, passage);
+        has >= needs
     }
 }
 

@@ -83,6 +83,102 @@ pub(crate) fn numbers(text: &str) -> HashSet<String> {
         .collect()
 }
 
+/// Whether a word denies what stands around it: `not`, `never`, `didn't`.
+pub(crate) fn is_negation(word: &str) -> bool {
+    const WORDS: [&str; 6] = ["not", "never", "no", "without", "except", "cannot"];
+    WORDS.contains(&word) || word.ends_with("n't") || word.ends_with("n’t")
+}
+
+/// Words that begin another part of a sentence.
+const CONJUNCTIONS: [&str; 7] = ["and", "but", "while", "whereas", "or", "und", "et"];
+
+/// A word of a sentence as it is compared with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// As [`content_words`] gives it; a number as its digits.
+    pub(crate) stem: String,
+    pub(crate) kind: TokenKind,
+    /// Counts the marks and conjunctions before it that part a sentence.
+    pub(crate) clause: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    Word,
+    /// Written in digits or as a word.
+    Number,
+    /// Begins with a capital and does not begin the sentence.
+    Name,
+    /// Denies what stands around it.
+    Negation,
+}
+
+/// The words of a sentence that carry meaning, in order, numbers and names told apart. `twenty-eight`
+/// is one number.
+pub(crate) fn tokens(sentence: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    // Where a ten ended that a unit may follow.
+    let mut ten: Option<usize> = None;
+    let (mut clause, mut before) = (0, 0);
+    for (n, (at, word)) in sentence.unicode_word_indices().enumerate() {
+        let plain = plain(word);
+        let end = at + word.len();
+        if sentence[before..at].contains([',', ';', ':', '(', ')', '|', '.', '?', '!', '–', '—'])
+            || CONJUNCTIONS.contains(&plain.as_str())
+        {
+            clause += 1;
+        }
+        before = end;
+        if word.starts_with(|c: char| c.is_ascii_digit()) {
+            let digits = word.chars().filter(char::is_ascii_digit).collect();
+            tokens.push(Token {
+                stem: digits,
+                kind: TokenKind::Number,
+                clause,
+            });
+            continue;
+        }
+        if let Some((_, digits)) = NUMBER_WORDS.iter().find(|(name, _)| *name == plain) {
+            let unit = digits.len() == 1;
+            match tokens.last_mut() {
+                Some(last) if unit && ten.is_some_and(|end| end + 1 == at) => {
+                    last.stem.pop();
+                    last.stem.push_str(digits);
+                }
+                _ => tokens.push(Token {
+                    stem: (*digits).to_owned(),
+                    kind: TokenKind::Number,
+                    clause,
+                }),
+            }
+            ten = (!unit && digits.ends_with('0') && *digits != "10").then_some(end);
+            continue;
+        }
+        if is_negation(&plain) {
+            tokens.push(Token {
+                stem: plain,
+                kind: TokenKind::Negation,
+                clause,
+            });
+            continue;
+        }
+        if STOP_WORDS.contains(&plain.as_str()) {
+            continue;
+        }
+        let is_name = n > 0 && word.starts_with(char::is_uppercase);
+        tokens.push(Token {
+            stem: stem(plain),
+            kind: if is_name {
+                TokenKind::Name
+            } else {
+                TokenKind::Word
+            },
+            clause,
+        });
+    }
+    tokens
+}
+
 fn plain(word: &str) -> String {
     word.nfkd()
         .filter(|c| !is_mark(*c))
@@ -144,6 +240,26 @@ mod tests {
             content_words("What is the boss's password?"),
             ["boss", "password"]
         );
+    }
+
+    #[test]
+    fn numbers_and_names_are_told_apart_from_words() {
+        let found: Vec<(String, TokenKind)> =
+            tokens("Employees of Port Ervan have twenty-eight days, twenty of them in 2024.")
+                .into_iter()
+                .map(|t| (t.stem, t.kind))
+                .collect();
+        let expected = [
+            ("employe", TokenKind::Word),
+            ("port", TokenKind::Name),
+            ("ervan", TokenKind::Name),
+            ("28", TokenKind::Number),
+            ("day", TokenKind::Word),
+            ("20", TokenKind::Number),
+            ("2024", TokenKind::Number),
+        ];
+        assert_eq!(found, expected.map(|(s, k)| (s.to_owned(), k)));
+        assert_eq!(tokens("It costs 1,250.50 EUR")[1].stem, "125050");
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::ops::ControlFlow;
 
+use super::AskOptions;
+use super::anatomy::{PromptBudget, WrittenSentence};
 use super::evidence::Evidence;
-use super::prompt::{self, DONT_KNOW, FIXED_MESSAGES};
+use super::prompt;
 use super::relevance::Question;
 use super::sentence::sentences;
+use super::template::Prompts;
 use super::verify::{Supported, Verifier};
 use crate::generate::{GenerateOptions, Generator};
 use crate::{Control, Result};
@@ -16,15 +19,13 @@ pub(super) type Sink<'a> = dyn FnMut(&str, &str, Supported, &[Evidence]) + 'a;
 
 /// What a model's draft came to.
 pub(super) struct Written {
-    /// Passages that fitted into the prompt.
-    pub(super) passages: usize,
-    /// What the prompt was counted to have, before the chat template.
-    pub(super) planned_tokens: usize,
+    /// What the prompt was made of.
+    pub(super) prompt: PromptBudget,
     pub(super) prompt_tokens: usize,
     pub(super) completion_tokens: usize,
     pub(super) first_token_ms: u64,
-    /// Sentences that no passage supports, which nobody saw.
-    pub(super) dropped: Vec<String>,
+    /// What was written, in order; what was left out nobody saw.
+    pub(super) sentences: Vec<WrittenSentence>,
 }
 
 /// Lets `generator` answer from `evidence`. Each sentence that passed its check goes to `sink`
@@ -33,29 +34,35 @@ pub(super) fn write(
     question: &str,
     evidence: &[Evidence],
     generator: &dyn Generator,
-    budget: usize,
-    options: &GenerateOptions,
+    options: &AskOptions,
     control: &Control,
     sink: &mut Sink<'_>,
 ) -> Result<Written> {
-    let prompt = prompt::build(question, evidence, generator, budget)?;
+    let (prompts, tone) = (options.prompts_for(question), options.tone.as_deref());
+    let budget = options.prompt_tokens;
+    let prompt = prompt::build(question, evidence, generator, prompts, tone, budget)?;
     let options = GenerateOptions {
-        fixed_messages: FIXED_MESSAGES,
-        ..options.clone()
+        fixed_messages: prompt.fixed,
+        ..options.generate.clone()
     };
     let asked = Question::new(question);
     let verifier = Verifier::new(asked.words(), &prompt.evidence);
-    let mut draft = Draft::default();
-    let mut dropped = Vec::new();
+    let mut draft = Draft::new(prompts);
+    let mut sentences = Vec::new();
     let mut first = true;
     let mut check = |sentence: Sentence| {
-        if let Some(supported) = verifier.check(&sentence.text, &sentence.cites) {
+        let verdict = verifier.check(&sentence.text, &sentence.cites);
+        if let Ok(supported) = verdict {
             let between = if first { "" } else { sentence.between };
             sink(between, &sentence.text, supported, &prompt.evidence);
             first = false;
-        } else {
-            dropped.push(sentence.text);
         }
+        sentences.push(WrittenSentence {
+            text: sentence.text,
+            cited: sentence.cites.iter().map(|i| i + 1).collect(),
+            supported_by: verdict.ok().map(|s| s.evidence + 1),
+            left_out: verdict.err(),
+        });
     };
     let generation = generator.generate(&prompt.messages, &options, control, &mut |piece| {
         draft.text.push_str(piece);
@@ -77,9 +84,8 @@ pub(super) fn write(
         prompt_tokens: generation.prompt_tokens,
         completion_tokens: generation.completion_tokens,
         first_token_ms: generation.first_token_ms,
-        passages: prompt.evidence.len(),
-        planned_tokens: prompt.tokens,
-        dropped,
+        prompt: prompt.budget,
+        sentences,
     })
 }
 
@@ -94,13 +100,23 @@ struct Sentence {
 }
 
 /// What a model has written so far, and how much of it was handed on.
-#[derive(Debug, Default)]
-struct Draft {
+#[derive(Debug)]
+struct Draft<'p> {
     text: String,
     taken: usize,
+    /// What a model says that does not know.
+    dont_know: &'p str,
 }
 
-impl Draft {
+impl<'p> Draft<'p> {
+    fn new(prompts: &'p Prompts) -> Self {
+        Self {
+            text: String::new(),
+            taken: 0,
+            dont_know: &prompts.answer.dont_know,
+        }
+    }
+
     /// Sentences that are whole: another one has begun after them.
     fn finished(&mut self) -> Vec<Sentence> {
         let (mut sentences, ends) = self.split();
@@ -131,7 +147,7 @@ impl Draft {
     }
 
     fn abstains(&self) -> bool {
-        self.text.trim_start().starts_with(DONT_KNOW)
+        self.text.trim_start().starts_with(self.dont_know)
     }
 
     /// Sentences that were not handed on yet, and where each ends in the draft.
@@ -232,7 +248,7 @@ mod tests {
     use super::*;
 
     fn pieces(text: &str) -> Vec<(String, Vec<usize>)> {
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(&Prompts::shipped()[0]);
         let mut found = Vec::new();
         for c in text.chars() {
             draft.text.push(c);
@@ -272,10 +288,8 @@ mod tests {
 
     #[test]
     fn a_sentence_that_was_cut_off_is_dropped() {
-        let mut draft = Draft {
-            text: "One is whole [1]. The next one is n".into(),
-            taken: 0,
-        };
+        let mut draft = Draft::new(&Prompts::shipped()[0]);
+        draft.text.push_str("One is whole [1]. The next one is n");
         assert_eq!(draft.finished().len(), 1);
         assert!(draft.rest(false).is_empty());
     }

@@ -1,6 +1,7 @@
 //! Why text could not be generated.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::Interrupted;
 
@@ -69,6 +70,19 @@ pub enum GenerateError {
         /// Whether the same call may succeed later.
         retryable: bool,
     },
+    /// An endpoint failed again and again, and is not asked for a while.
+    #[error(
+        "{model} failed {failures} times in a row and is left alone for another {} s",
+        wait.as_secs() + 1
+    )]
+    Resting {
+        /// The model.
+        model: String,
+        /// Calls in a row that failed.
+        failures: usize,
+        /// For how long it is not asked.
+        wait: Duration,
+    },
     /// The caller stopped it.
     #[error("generation stopped: {0}")]
     Interrupted(#[from] Interrupted),
@@ -85,6 +99,7 @@ impl GenerateError {
             Self::PromptTooLong { .. } => "prompt_too_long",
             Self::Template(_) | Self::Tokenizer(_) | Self::Model(_) => "generation_failed",
             Self::Remote { .. } => "endpoint_failed",
+            Self::Resting { .. } => "endpoint_resting",
             Self::Interrupted(Interrupted::Cancelled) => "cancelled",
             Self::Interrupted(Interrupted::Deadline) => "deadline",
         }

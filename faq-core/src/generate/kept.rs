@@ -176,7 +176,7 @@ fn prune(dir: &Path, newest: &Path) -> std::io::Result<()> {
 }
 
 /// Tells files of models apart without reading all of them.
-fn fingerprint(model: &Path, computed: &str) -> std::io::Result<[u8; 32]> {
+pub(super) fn fingerprint(model: &Path, computed: &str) -> std::io::Result<[u8; 32]> {
     use std::io::{Read, Seek, SeekFrom};
 
     let mut file = File::open(model)?;

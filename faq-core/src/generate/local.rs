@@ -17,7 +17,7 @@ use super::attention::{Attention, Snapshot};
 use super::batch::{Batch, Failure, Member, Step};
 use super::decoder::{Decoder, Wanted};
 use super::gguf::{Fault, Gguf};
-use super::kept::Kept;
+use super::kept::{self, Kept};
 use super::sampler::Sampler;
 use super::slot::{Slot, Taken};
 use super::stream::{Flow, TextStream};
@@ -409,6 +409,14 @@ impl Prefixes {
 impl Generator for LocalModel {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name, and a digest of the model's file and of this program's version.
+    fn fingerprint(&self) -> String {
+        match kept::fingerprint(&self.path, "") {
+            Ok(digest) => format!("{} {}", self.name, crate::hex(&digest[..16])),
+            Err(_) => self.name.clone(),
+        }
     }
 
     fn context_tokens(&self) -> usize {

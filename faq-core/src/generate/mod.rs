@@ -17,6 +17,7 @@ mod options;
 mod pool;
 #[cfg(feature = "remote")]
 mod remote;
+mod resilient;
 mod sampler;
 mod scripted;
 mod sentencepiece;
@@ -31,6 +32,7 @@ pub use local::{LocalModel, LocalOptions};
 pub use options::GenerateOptions;
 #[cfg(feature = "remote")]
 pub use remote::{RemoteApi, RemoteModel, RemoteOptions};
+pub use resilient::{Resilience, Resilient};
 pub use scripted::ScriptedModel;
 
 use std::ops::ControlFlow;
@@ -110,6 +112,12 @@ pub struct Generation {
 pub trait Generator: Send + Sync {
     /// Name of the model, as shown with an answer.
     fn name(&self) -> &str;
+
+    /// Tells this model apart from others of its name, as far as that can be known: two models of
+    /// one fingerprint say the same. Default: the name.
+    fn fingerprint(&self) -> String {
+        self.name().to_owned()
+    }
 
     /// Tokens that the model's context holds.
     fn context_tokens(&self) -> usize;

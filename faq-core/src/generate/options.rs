@@ -1,5 +1,7 @@
 //! How a model is to write, and what of that cannot be.
 
+use serde::{Deserialize, Serialize};
+
 use super::GenerateError;
 
 /// Most stop texts of a call.
@@ -28,7 +30,7 @@ const STOP_BYTES: usize = 1024;
 /// let error = GenerateOptions { top_p: 1.5, ..options }.check().unwrap_err();
 /// assert_eq!(error.code(), "invalid_option");
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GenerateOptions {
     /// Most tokens to write. Default 256.
     pub max_tokens: usize,

@@ -1,12 +1,15 @@
 //! Questions into cited answers or an honest "I don't know", without a model and with a
 //! scripted one.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 
-use faq_core::generate::{Message, ScriptedModel};
+use faq_core::generate::{
+    GenerateError, GenerateOptions, Generation, Generator, Message, ScriptedModel,
+};
 use faq_core::{
     AbstainReason, Answer, AnswerEvent, Answerer, AskOptions, Collection, Control, Engine,
-    EngineConfig, Source, Threshold,
+    EngineConfig, Fate, FollowUps, Prompts, Recording, Source, Threshold, Unsupported, WhyStage,
 };
 
 use crate::support::minilm;
@@ -201,7 +204,7 @@ fn documents_reach_the_model_as_data_within_the_budget() {
     collection
         .add(Source::new("evil.txt", evil), &Control::new())
         .unwrap();
-    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
     let options = scripted(move |messages| {
         sink.lock().unwrap().extend(messages.to_vec());
@@ -229,4 +232,273 @@ fn documents_reach_the_model_as_data_within_the_budget() {
         .map(|m| m.content.split_whitespace().count())
         .sum();
     assert!(tokens <= 1000, "{tokens} words");
+}
+
+#[test]
+fn an_answer_tells_how_it_came_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let explained = AskOptions {
+        explain: true,
+        ..scripted(|_| {
+            "Annual leave is twenty-eight days [1]. Employees have 60 days of annual leave [1]."
+                .into()
+        })
+    };
+    let question = "How long is annual leave?";
+    let answer = ask(&collection, question, &explained);
+    let anatomy = answer.anatomy.unwrap();
+    assert_eq!(anatomy.searched, [question]);
+    assert_eq!(anatomy.seq, collection.index().seq());
+    assert_eq!(anatomy.passages[0].fate, Fate::Read);
+    assert!(
+        anatomy
+            .passages
+            .is_sorted_by(|a, b| a.relevance >= b.relevance)
+    );
+    assert!(anatomy.sentences[0].chosen);
+    let prompt = anatomy.prompt.unwrap();
+    let passages: usize = prompt.passages.iter().map(|p| p.tokens).sum();
+    assert!(prompt.rules + prompt.question + passages <= prompt.budget);
+    assert!(prompt.template.starts_with("answer.en"));
+    let written: Vec<_> = anatomy
+        .written
+        .iter()
+        .map(|w| (w.supported_by, w.left_out))
+        .collect();
+    assert_eq!(
+        written,
+        [(Some(1), None), (None, Some(Unsupported::Number))]
+    );
+    let plain = ask(&collection, question, &AskOptions::default());
+    assert!(plain.anatomy.is_none());
+    assert!(!serde_json::to_string(&plain).unwrap().contains("anatomy"));
+}
+
+#[test]
+fn a_document_is_followed_to_the_stage_at_which_it_falls_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let id = |name: &str| faq_core::document_id(name);
+    let why = |name: &str, question: &str, options: &AskOptions| {
+        collection
+            .why(id(name), question, options, &Control::new())
+            .unwrap()
+    };
+    let question = "How many days of annual leave does an employee have?";
+    let default = AskOptions::default();
+    let quoted = why("handbook.md", question, &default);
+    assert_eq!(quoted.stage, WhyStage::Quoted, "{}", quoted.explanation);
+    assert_eq!(quoted.rank, Some(1));
+    let far = why("café.txt", question, &default);
+    assert_eq!(far.stage, WhyStage::BelowThreshold, "{}", far.explanation);
+    assert!(far.has < far.needs, "{far:?}");
+    let mut filtered = AskOptions::default();
+    filtered.filter.documents.insert(id("café.txt"));
+    assert_eq!(
+        why("handbook.md", question, &filtered).stage,
+        WhyStage::Filtered
+    );
+    let strict = AskOptions {
+        threshold: Threshold::Probability(0.999),
+        ..AskOptions::default()
+    };
+    assert_eq!(
+        why("handbook.md", question, &strict).stage,
+        WhyStage::Unlikely
+    );
+    let missing = collection.why(id("no.txt"), question, &default, &Control::new());
+    assert!(missing.unwrap_err().to_string().contains("has no document"));
+}
+
+#[test]
+fn a_document_may_be_crowded_out_or_stand_too_far_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    for n in 0..12 {
+        let text = format!("The kennel rule number {n}: dogs are fed at {n} o'clock.");
+        let source = Source::new(format!("kennel-{n}.txt"), text);
+        collection.add(source, &Control::new()).unwrap();
+    }
+    let stages: Vec<WhyStage> = (0..12)
+        .map(|n| {
+            let id = faq_core::document_id(&format!("kennel-{n}.txt"));
+            let question = "When are the dogs fed by the kennel rule number 3?";
+            let options = AskOptions::default();
+            let why = collection
+                .why(id, question, &options, &Control::new())
+                .unwrap();
+            assert!(!why.explanation.is_empty());
+            why.stage
+        })
+        .collect();
+    assert_eq!(stages[3], WhyStage::Quoted);
+    assert!(stages.contains(&WhyStage::Crowded), "{stages:?}");
+    assert!(stages.contains(&WhyStage::RankedLow), "{stages:?}");
+}
+
+/// A model that cannot be reached.
+struct Dead;
+
+impl Generator for Dead {
+    fn name(&self) -> &str {
+        "dead"
+    }
+
+    fn context_tokens(&self) -> usize {
+        4096
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, GenerateError> {
+        Ok(text.len() / 4)
+    }
+
+    fn generate(
+        &self,
+        _: &[Message],
+        _: &GenerateOptions,
+        _: &Control,
+        _: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerateError> {
+        Err(GenerateError::Model("out of order".into()))
+    }
+}
+
+#[test]
+fn where_a_model_fails_the_next_one_answers_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let question = "How long is annual leave?";
+    let dead = || Answerer::Model(Arc::new(Dead));
+    let alone = AskOptions {
+        answerer: dead(),
+        ..AskOptions::default()
+    };
+    let error = collection.ask(question, &alone, &Control::new(), &mut |_| {});
+    assert!(matches!(error, Err(faq_core::Error::Generate(_))));
+    let options = AskOptions {
+        fallbacks: vec![dead(), Answerer::Extractive],
+        ..alone
+    };
+    let answer = ask(&collection, question, &options);
+    assert_eq!(answer.model, "extractive");
+    assert!(answer.answer.contains("twenty-eight"));
+    let failed: Vec<&str> = answer.failed.iter().map(|f| f.model.as_str()).collect();
+    assert_eq!(failed, ["dead", "dead"]);
+    assert!(answer.failed[0].error.contains("out of order"));
+}
+
+#[test]
+fn a_model_is_told_what_the_prompts_say_in_the_tone_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let seen = Arc::new(Mutex::new(String::new()));
+    let sink = Arc::clone(&seen);
+    let options = AskOptions {
+        tone: Some("like a pirate".into()),
+        ..scripted(move |messages| {
+            sink.lock().unwrap().clone_from(&messages[0].content);
+            "Das weiß ich nicht.".into()
+        })
+    };
+    let answer = ask(
+        &collection,
+        "Le café est-il gratuit pour les employés ?",
+        &options,
+    );
+    assert!(answer.abstained);
+    assert!(
+        answer.answer.starts_with("Je ne sais pas"),
+        "{}",
+        answer.answer
+    );
+    assert!(seen.lock().unwrap().contains("Ton : like a pirate"));
+    let german = include_str!("../../src/answer/prompts/de.toml");
+    let own = AskOptions {
+        prompts: Some(Arc::new(Prompts::parse(german).unwrap())),
+        ..options
+    };
+    let answer = ask(&collection, "Who won the chess olympiad in 1972?", &own);
+    assert!(
+        answer.answer.starts_with("Das weiß ich nicht"),
+        "{}",
+        answer.answer
+    );
+}
+
+#[test]
+fn a_follow_up_says_what_it_was_understood_as() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let by_rule = AskOptions {
+        earlier: vec!["How many days of annual leave do I have?".into()],
+        ..AskOptions::default()
+    };
+    let answer = ask(&collection, "When do they expire?", &by_rule);
+    assert!(answer.answer.contains("March"), "{}", answer.answer);
+    let understood = answer.understood_as.unwrap();
+    assert!(understood.contains("annual leave") && understood.contains("expire"));
+    let changed = ask(&collection, "Are dogs welcome on Fridays?", &by_rule);
+    assert_eq!(changed.understood_as, None, "a new subject stands alone");
+    let by_model = AskOptions {
+        follow_ups: FollowUps::Model,
+        earlier: by_rule.earlier,
+        ..scripted(|messages| {
+            if messages[0].content.starts_with("You rewrite") {
+                "When do days of annual leave expire?".into()
+            } else {
+                "Unused days expire at the end of March [1].".into()
+            }
+        })
+    };
+    let answer = ask(&collection, "When do they expire?", &by_model);
+    let understood = answer.understood_as.as_deref();
+    assert_eq!(understood, Some("When do days of annual leave expire?"));
+    assert!(answer.answer.contains("March"), "{}", answer.answer);
+}
+
+#[test]
+fn an_answer_can_be_given_again_from_what_it_was_made_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let question = "How many days of annual leave does an employee have?";
+    let options = AskOptions::default();
+    let (answer, recording) = collection
+        .ask_recorded(question, &options, &Control::new(), &mut |_| {})
+        .unwrap();
+    assert!(answer.answer.contains("twenty-eight"));
+    // What is added later would be found, and answers another thing.
+    let newer = "Every employee has ninety days of annual leave a year, says the new law.";
+    collection
+        .add(Source::new("law.txt", newer), &Control::new())
+        .unwrap();
+    let now = ask(&collection, question, &options);
+    assert!(now.answer.contains("ninety"), "{}", now.answer);
+    let recording = Recording::from_json(&recording.to_json().unwrap()).unwrap();
+    let again = collection
+        .replay(
+            &recording,
+            &Answerer::Extractive,
+            &Control::new(),
+            &mut |_| {},
+        )
+        .unwrap();
+    assert_eq!(again.answer, answer.answer);
+    assert_eq!(again.sources, answer.sources);
+    assert_eq!(recording.answer(), answer.answer);
+    let other = scripted(|_| String::new()).answerer;
+    let refused = collection.replay(&recording, &other, &Control::new(), &mut |_| {});
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("the model was extractive")
+    );
+    assert!(Recording::from_json("{}").is_err());
+    let later = recording
+        .to_json()
+        .unwrap()
+        .replacen("\"version\":1", "\"version\":9", 1);
+    let error = Recording::from_json(&later).unwrap_err();
+    assert!(error.to_string().contains("version 9"), "{error}");
 }

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use lopdf::{Dictionary, Object, StringFormat};
+
 use super::geometry::{Matrix, Rect};
 use super::interpret::{Glyph, PageContent};
 use super::objects::{PageEntry, Source};
@@ -87,33 +89,24 @@ fn areas(
         if areas.len() >= MAX_LINKS {
             break;
         }
-        let Some(annotation) = source.dict(item) else {
+        let Some((action, corners)) = link(source, item) else {
             continue;
         };
-        if source.get_name(annotation, b"Subtype") != Some(b"Link") {
-            continue;
-        }
-        let uri = source
-            .get_dict(annotation, b"A")
-            .and_then(|action| source.get(action, b"URI"))
+        let uri = match source.resolve(action) {
+            Object::Dictionary(action) => source.get(action, b"URI"),
+            uri => Some(uri),
+        };
+        let uri = uri
             .and_then(|uri| uri.as_str().ok())
             .and_then(|uri| outward(&String::from_utf8_lossy(uri)));
         let Some(uri) = uri else {
             continue;
         };
-        let quads = source.get_numbers(annotation, b"QuadPoints");
-        let mut rects: Vec<Rect> = quads
-            .iter()
-            .flat_map(|points| points.chunks_exact(8))
-            .filter_map(around)
-            .collect();
-        if rects.is_empty() {
-            rects.extend(
-                source
-                    .get_numbers(annotation, b"Rect")
-                    .and_then(|corners| Rect::from_corners(&corners)),
-            );
-        }
+        let rects: Vec<Rect> = if corners.len() >= 8 {
+            corners.chunks_exact(8).filter_map(around).collect()
+        } else {
+            Rect::from_corners(&corners).into_iter().collect()
+        };
         let target = targets.len();
         areas.extend(rects.into_iter().map(|rect| Area {
             rect: rect.transformed(&base),
@@ -122,6 +115,63 @@ fn areas(
         targets.push(uri.into());
     }
     Ok(areas)
+}
+
+/// Most corners that are read of one link: those of eight quadrilaterals.
+const MAX_CORNERS: usize = 64;
+
+/// What is needed of a link that leads out of the document, in a tenth of the room: documents
+/// hold tens of thousands of them. An array of its address, or a reference to its action, and
+/// the corners as bytes. `None` where it leads elsewhere.
+pub(super) fn packed(link: &Dictionary) -> Option<Object> {
+    let target = match link.get(b"A").ok()? {
+        Object::Dictionary(action) => action.get(b"URI").ok()?.clone(),
+        action @ Object::Reference(_) => action.clone(),
+        _ => return None,
+    };
+    let numbers = |key: &[u8]| -> Option<Vec<f32>> {
+        let numbers = link.get(key).ok()?.as_array().ok()?;
+        if numbers.len() > MAX_CORNERS {
+            return None;
+        }
+        numbers
+            .iter()
+            .map(|n| n.as_float().ok().filter(|n| n.is_finite()))
+            .collect()
+    };
+    let quads = numbers(b"QuadPoints").filter(|quads| quads.len() >= 8);
+    let Some(corners) = quads.or_else(|| numbers(b"Rect")) else {
+        // Numbers behind references are followed once everything is loaded.
+        return Some(Object::Dictionary(link.clone()));
+    };
+    let bytes = corners.iter().flat_map(|c| c.to_le_bytes()).collect();
+    Some(Object::Array(vec![
+        target,
+        Object::String(bytes, StringFormat::Hexadecimal),
+    ]))
+}
+
+/// What a link leads to, an action or an address, and its corners: pairs, eight numbers for each
+/// quadrilateral or four for its rectangle. As it was packed, or as it stands in the file.
+fn link<'a>(source: &Source<'a>, item: &'a Object) -> Option<(&'a Object, Vec<f32>)> {
+    match source.resolve(item) {
+        Object::Array(packed) => {
+            let [target, Object::String(corners, _)] = packed.as_slice() else {
+                return None;
+            };
+            let (corners, _) = corners.as_chunks::<4>();
+            let corners = corners.iter().map(|c| f32::from_le_bytes(*c)).collect();
+            Some((target, corners))
+        }
+        Object::Dictionary(link) if source.get_name(link, b"Subtype") == Some(b"Link") => {
+            let quads = source.get_numbers(link, b"QuadPoints");
+            let corners = quads
+                .filter(|quads| quads.len() >= 8)
+                .or_else(|| source.get_numbers(link, b"Rect"))?;
+            Some((link.get(b"A").ok()?, corners))
+        }
+        _ => None,
+    }
 }
 
 /// The box around the four corners of a quadrilateral.

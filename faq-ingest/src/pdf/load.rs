@@ -2,6 +2,7 @@
 
 use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId};
 
+use super::links;
 use super::objects::parse_error;
 use crate::limits::Budget;
 use crate::{Format, ParseError};
@@ -83,33 +84,13 @@ fn without_images(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object
 fn without_structure(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     match object {
         Object::Dictionary(dict) if named(dict, b"Subtype", &[b"Link"]) => {
-            outward(dict).map(|link| (id, Object::Dictionary(link)))
+            links::packed(dict).map(|link| (id, link))
         }
         Object::Dictionary(dict) if named(dict, b"Type", &[b"StructElem"]) => None,
         // The library keeps a stream where it is, and only asks whether it is wanted.
         Object::Stream(_) => Some((id, Object::Null)),
         other => Some((id, other.clone())),
     }
-}
-
-/// What is needed of a link that leads out of the document.
-fn outward(link: &Dictionary) -> Option<Dictionary> {
-    let action = link.get(b"A").ok()?;
-    let leads_out = match action {
-        Object::Dictionary(action) => action.has(b"URI"),
-        Object::Reference(_) => true,
-        _ => false,
-    };
-    if !leads_out {
-        return None;
-    }
-    let mut kept = Dictionary::new();
-    for key in ["Subtype", "Rect", "QuadPoints", "A"] {
-        if let Ok(value) = link.get(key.as_bytes()) {
-            kept.set(key, value.clone());
-        }
-    }
-    Some(kept)
 }
 
 fn named(dict: &Dictionary, key: &[u8], names: &[&[u8]]) -> bool {

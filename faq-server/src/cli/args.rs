@@ -129,9 +129,26 @@ end with its reason, stops nothing else, and makes the exit code 1. Ctrl-C keeps
   faq ask --generator qwen2.5-coder-1.5b-instruct \"Summarise the leave rules\"
   faq ask --generator http://localhost:11434 --model llama3.1:8b \"…\"   (Ollama)
   faq ask --json \"Who approves travel abroad?\" | jq -r .sources[].filename
+  faq ask --explain \"Who approves travel abroad?\"
+  faq ask --after \"Who approves travel abroad?\" \"And who pays for it?\"
 
 An \"I don't know\" is an answer: the exit code is 0, and the reason is said.")]
     Ask(AskArgs),
+    /// Tell at which stage a document falls out when a question is answered
+    #[command(after_help = "Examples:
+  faq why --doc handbook.pdf \"Who approves travel abroad?\"
+  faq why --json --doc 4bd0f1a2-5c57-5a0f-8d0e-0c4d2b9a6f11 \"sick note\" | jq .stage
+
+Stages, in their order: filtered, not_found, ranked_low, below_threshold, crowded, repeated,
+unlikely, not_quoted, quoted. Said is what the document has there and what it would have needed.")]
+    Why(WhyArgs),
+    /// Give a recorded answer again, from what it was made from
+    #[command(after_help = "Examples:
+  faq ask --record answer.json \"Who approves travel abroad?\"
+  faq replay answer.json
+
+The exit code is 1 where the words are others than they were.")]
+    Replay(ReplayArgs),
     /// Show what the parser reads in a file: blocks, pages, chunks
     #[command(after_help = "Examples:
   faq inspect handbook.pdf
@@ -386,6 +403,20 @@ pub(super) struct GeneratorArgs {
     /// Most tokens that a model writes [default: 160]
     #[arg(long, value_name = "N", env = "LLM_MAX_TOKENS", hide_env = true, value_parser = at_least_one)]
     pub(super) max_tokens: Option<usize>,
+    /// Who answers where the generator fails, named as it is
+    #[arg(
+        long,
+        value_name = "GENERATOR",
+        env = "LLM_FALLBACK_MODEL",
+        hide_env = true
+    )]
+    pub(super) fallback: Option<String>,
+    /// TOML file with what a model is told, instead of what is shipped (docs/answers.md)
+    #[arg(long, value_name = "FILE", env = "PROMPTS_FILE", hide_env = true)]
+    pub(super) prompts: Option<PathBuf>,
+    /// How a model is to write, as in "friendly and brief"
+    #[arg(long, value_name = "LLM_TONE", env = "TONE", hide_env = true)]
+    pub(super) tone: Option<String>,
     /// 0 writes the likeliest words, more is more varied [default: 0]
     #[arg(long, value_name = "T", env = "LLM_TEMPERATURE", hide_env = true, value_parser = temperature)]
     pub(super) temperature: Option<f64>,
@@ -398,6 +429,49 @@ pub(super) struct AskArgs {
     pub(super) question: String,
     #[command(flatten)]
     pub(super) generator: GeneratorArgs,
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
+    /// Show how the answer came about: what each stage found, chose and left out
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Write the answer with all that it was made from into a file, for `faq replay`. The file
+    /// holds text of the documents
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct WhyArgs {
+    /// The document: its id, path or file name
+    #[arg(long, value_name = "DOCUMENT")]
+    pub(super) doc: String,
+    /// The question
+    #[arg(value_name = "QUESTION")]
+    pub(super) question: String,
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct ReplayArgs {
+    /// File that `faq ask --record` wrote
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) generator: GeneratorArgs,
+}
+
+/// What of what was found is read, and in which light.
+#[derive(Debug, Group)]
+pub(super) struct ReadingArgs {
+    /// An earlier question of the conversation, oldest first; can be repeated. A follow-up is
+    /// understood in their light
+    #[arg(long, value_name = "QUESTION")]
+    pub(super) after: Vec<String>,
     /// Least cosine of a passage, -1 to 1, instead of the calibrated relevance
     #[arg(long, value_name = "COSINE", env = "SIMILARITY_THRESHOLD", hide_env = true,
           value_parser = cosine, allow_negative_numbers = true)]
@@ -405,8 +479,6 @@ pub(super) struct AskArgs {
     /// Most passages that are read [default: 5]
     #[arg(long, value_name = "N", env = "MAX_CONTEXT_CHUNKS", hide_env = true, value_parser = at_least_one)]
     pub(super) max_context_chunks: Option<usize>,
-    #[command(flatten)]
-    pub(super) filter: FilterArgs,
 }
 
 #[derive(Debug, Group)]

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use faq_core::{Answer, AnswerEvent, AnswerSource, AskOptions, Collection, Control, Threshold};
+use faq_core::{Answer, AnswerEvent, AnswerSource, AskOptions, Control, Threshold};
 
-use super::args::{AskArgs, Common};
+use super::args::{AskArgs, Common, ReadingArgs};
 use super::error::{CliError, Outcome, Result};
+use super::explain;
 use super::interrupt;
-use super::output::{Output, one_line, shortened, warning};
-use super::progress;
+use super::output::{Output, note, one_line, shortened, warning};
 use super::search::place;
+use super::{progress, replay};
 
 /// Who answers where nobody is named.
 const DEFAULT_GENERATOR: &str = "extractive";
@@ -20,6 +21,10 @@ const ORIGINAL_THRESHOLD: f32 = 0.7;
 /// Characters shown of a quoted text.
 const QUOTE_SHOWN: usize = 400;
 
+/// Answers, telling what happens.
+pub(super) type Ask<'a> =
+    dyn FnMut(&mut dyn FnMut(AnswerEvent<'_>)) -> faq_core::Result<Answer> + 'a;
+
 pub(super) fn run(common: &Common, args: &AskArgs, out: &mut Output) -> Result<Outcome> {
     let control = interrupt::control("stopping (Ctrl-C again ends at once)")?;
     let filter = args.filter.filter()?;
@@ -28,41 +33,64 @@ pub(super) fn run(common: &Common, args: &AskArgs, out: &mut Output) -> Result<O
         .generator
         .options(collection.engine(), DEFAULT_GENERATOR)?;
     options.filter = filter;
-    if let Some(cosine) = args.threshold {
-        if cosine >= ORIGINAL_THRESHOLD {
-            warning(format_args!(
-                "a cosine of {cosine} is above what most true passages reach with this model, so \
-                 most answers will be \"I don't know\"; without --threshold (or \
-                 SIMILARITY_THRESHOLD) the calibrated relevance decides"
-            ));
+    options.explain = args.explain;
+    args.reading.set(&mut options);
+    let mut recording = None;
+    let mut ask = |on_event: &mut dyn FnMut(AnswerEvent<'_>)| {
+        if args.record.is_none() {
+            return collection.ask(&args.question, &options, &control, on_event);
         }
-        options.threshold = Threshold::Cosine(cosine);
-    }
-    if let Some(most) = args.max_context_chunks {
-        options.max_context_chunks = most;
+        let (answer, recorded) =
+            collection.ask_recorded(&args.question, &options, &control, on_event)?;
+        recording = Some(recorded);
+        Ok(answer)
+    };
+    let answer = if out.is_json() {
+        ask(&mut |_| {})?
+    } else {
+        stream(&mut ask, &control, out)?
+    };
+    if let (Some(path), Some(recording)) = (&args.record, recording) {
+        replay::keep(path, &recording)?;
     }
     if out.is_json() {
-        let answer = collection.ask(&args.question, &options, &control, &mut |_| {})?;
         out.json(&answer)?;
     } else {
-        let answer = stream(&collection, &args.question, &options, &control, out)?;
         sources(&answer.sources, out)?;
+        explain::show(&answer, out)?;
     }
     Ok(Outcome::Done)
 }
 
+impl ReadingArgs {
+    /// Sets what the flags say.
+    pub(super) fn set(&self, options: &mut AskOptions) {
+        options.earlier.clone_from(&self.after);
+        if let Some(cosine) = self.threshold {
+            if cosine >= ORIGINAL_THRESHOLD {
+                warning(format_args!(
+                    "a cosine of {cosine} is above what most true passages reach with this model, \
+                     so most answers will be \"I don't know\"; without --threshold (or \
+                     SIMILARITY_THRESHOLD) the calibrated relevance decides"
+                ));
+            }
+            options.threshold = Threshold::Cosine(cosine);
+        }
+        if let Some(most) = self.max_context_chunks {
+            options.max_context_chunks = most;
+        }
+    }
+}
+
 /// Asks, and writes the answer as it comes.
-pub(super) fn stream(
-    collection: &Collection,
-    question: &str,
-    options: &AskOptions,
-    control: &Control,
-    out: &mut Output,
-) -> Result<Answer> {
+pub(super) fn stream(ask: &mut Ask<'_>, control: &Control, out: &mut Output) -> Result<Answer> {
     let doing = progress::spinner();
     doing.enable_steady_tick(Duration::from_millis(120));
     let mut written: Result<()> = Ok(());
-    let answer = collection.ask(question, options, control, &mut |event| match event {
+    let answer = ask(&mut |event| match event {
+        AnswerEvent::Understood(question) => {
+            note(format_args!("understood as: {}", one_line(question)));
+        }
         AnswerEvent::Searching => doing.set_message("searching"),
         AnswerEvent::Reading(passages) => {
             let n = passages.len();

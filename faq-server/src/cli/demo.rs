@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use faq_core::{Answer, AnswerSource, Collection, IngestOptions, check_paths};
+use faq_core::{Answer, AnswerEvent, AnswerSource, Collection, IngestOptions, check_paths};
 use serde::Serialize;
 
 use super::args::{Common, DemoArgs, ProgressKind};
@@ -139,7 +139,10 @@ pub(super) fn run(common: &Common, args: &DemoArgs, out: &mut Output) -> Result<
         } else {
             let title = format!("Question {} of {}: {question}", i + 1, questions.len());
             out.line(out.bold(&title))?;
-            let answer = ask::stream(&collection, question, &options, &control, out)?;
+            let mut ask = |on_event: &mut dyn FnMut(AnswerEvent<'_>)| {
+                collection.ask(question, &options, &control, on_event)
+            };
+            let answer = ask::stream(&mut ask, &control, out)?;
             ask::sources(&answer.sources, out)?;
             out.line(format_args!("{}\n", out.dim(&ask::timing(&answer))))?;
             answer

@@ -1,9 +1,10 @@
 //! Who writes the answer: no model, a local one, or an endpoint.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use faq_core::generate::{RemoteApi, RemoteModel, RemoteOptions};
-use faq_core::{Answerer, AskOptions, Engine};
+use faq_core::generate::{RemoteApi, RemoteModel, RemoteOptions, Resilience, Resilient};
+use faq_core::{Answerer, AskOptions, Engine, Prompts};
 
 use super::args::GeneratorArgs;
 use super::error::{CliError, Result};
@@ -23,8 +24,16 @@ impl GeneratorArgs {
         let answerer = answerer(engine, name, self.model.as_deref(), &endpoints)?;
         let mut options = AskOptions {
             answerer,
+            tone: self.tone.clone(),
             ..AskOptions::default()
         };
+        if let Some(name) = &self.fallback {
+            let fallback = self::answerer(engine, name, None, &endpoints)?;
+            options.fallbacks.push(fallback);
+        }
+        if let Some(path) = &self.prompts {
+            options.prompts = Some(Arc::new(prompts(path)?));
+        }
         if let Some(tokens) = self.max_tokens {
             options.generate.max_tokens = tokens;
         }
@@ -33,6 +42,15 @@ impl GeneratorArgs {
         }
         Ok(options)
     }
+}
+
+/// What models are told, from a file.
+pub(super) fn prompts(path: &Path) -> Result<Prompts> {
+    let text = std::fs::read_to_string(path).map_err(|source| faq_core::Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Prompts::parse(&text)?)
 }
 
 /// How endpoints are reached.
@@ -68,7 +86,8 @@ pub(super) fn answerer(
             if options.api == RemoteApi::OpenAi {
                 options.key.clone_from(&endpoints.openai_key);
             }
-            Answerer::Model(Arc::new(RemoteModel::new(options)))
+            let endpoint = Arc::new(RemoteModel::new(options));
+            Answerer::Model(Arc::new(Resilient::new(endpoint, Resilience::default())))
         }
     })
 }

@@ -115,7 +115,7 @@ pub(super) fn delete(common: &Common, args: &DeleteArgs, out: &mut Output) -> Re
 }
 
 /// The document that goes by an id, the path it came from, or a file name of its own.
-fn resolve(name: &str, documents: &[DocumentInfo]) -> Result<DocumentId> {
+pub(super) fn resolve(name: &str, documents: &[DocumentInfo]) -> Result<DocumentId> {
     if let Ok(id) = DocumentId::from_str(name) {
         return Ok(id);
     }

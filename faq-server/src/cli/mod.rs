@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod error;
+mod explain;
 mod generator;
 mod ingest;
 mod inspect;
@@ -24,9 +25,11 @@ mod log;
 mod models;
 mod output;
 mod progress;
+mod replay;
 mod search;
 mod serve;
 mod snippet;
+mod why;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -70,6 +73,8 @@ fn run(args: &Args, out: &mut Output) -> Result<Outcome> {
         Command::Ingest(args) => ingest::run(common, args, out),
         Command::Search(args) => search::run(common, args, out),
         Command::Ask(args) => ask::run(common, args, out),
+        Command::Replay(args) => replay::run(common, args, out),
+        Command::Why(args) => why::run(common, args, out),
         Command::Inspect(args) => inspect::run(common, args, out),
         Command::List(_) => list::list(common, out),
         Command::Delete(args) => list::delete(common, args, out),

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use faq_core::{
-    AbstainReason, Answer, AnswerEvent, AnswerSource, Answerer, AskOptions, CancelToken,
-    Collection, Control, Error, Filter,
+    AbstainReason, Answer, AnswerEvent, AnswerSource, AskOptions, CancelToken, Collection, Control,
+    Error, Filter,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -41,8 +41,7 @@ pub(crate) struct Asked {
 
 /// Who answers, and how many at a time.
 pub(crate) struct Answers {
-    primary: Answerer,
-    fallback: Option<Answerer>,
+    /// Who answers, who answers instead, and how.
     options: AskOptions,
     timeout: Duration,
     slots: Arc<Semaphore>,
@@ -63,15 +62,8 @@ pub(crate) struct Capacity {
 }
 
 impl Answers {
-    pub(crate) fn new(
-        primary: Answerer,
-        fallback: Option<Answerer>,
-        options: AskOptions,
-        capacity: &Capacity,
-    ) -> Self {
+    pub(crate) fn new(options: AskOptions, capacity: &Capacity) -> Self {
         Self {
-            primary,
-            fallback,
             options,
             timeout: capacity.timeout,
             slots: Arc::new(Semaphore::new(capacity.slots)),
@@ -112,37 +104,32 @@ impl Answers {
             cancel: cancel.clone(),
             deadline: Some(Instant::now() + self.timeout),
         };
-        let mut said = false;
-        let mut result = self.ask(&self.primary, &collection, asked, &control, tell, &mut said);
-        if let (Err(Error::Generate(e)), Some(fallback), false) = (&result, &self.fallback, said)
-            && control.check().is_ok()
-        {
-            tracing::warn!(error = %e, "the model failed; the fallback answers");
-            app.metrics.answered(self.primary.name(), "failed");
-            result = self.ask(fallback, &collection, asked, &control, tell, &mut said);
-        }
+        let result = self.ask(&collection, asked, &control, tell);
         match &result {
             Ok(answer) => {
+                for failed in &answer.failed {
+                    app.metrics.answered(&failed.model, "failed");
+                }
                 app.metrics.answer(answer);
-                self.cache.put(key, answer.clone());
+                // Whoever answered in another's place need not do so the next time.
+                if answer.failed.is_empty() {
+                    self.cache.put(key, answer.clone());
+                }
             }
-            Err(e) if e.is_interrupted() => app.metrics.answered(self.primary.name(), "cancelled"),
-            Err(_) => app.metrics.answered(self.primary.name(), "failed"),
+            Err(e) if e.is_interrupted() => app.metrics.answered(self.model(), "cancelled"),
+            Err(_) => app.metrics.answered(self.model(), "failed"),
         }
         result
     }
 
     fn ask(
         &self,
-        answerer: &Answerer,
         collection: &Collection,
         asked: &Asked,
         control: &Control,
         tell: &mpsc::Sender<Step>,
-        said: &mut bool,
     ) -> Result<Answer, Error> {
         let options = AskOptions {
-            answerer: answerer.clone(),
             filter: asked.filter.clone(),
             earlier: asked.earlier.clone(),
             ..self.options.clone()
@@ -150,14 +137,8 @@ impl Answers {
         collection.ask(&asked.question, &options, control, &mut |event| {
             let step = match event {
                 AnswerEvent::Reading(_) => Step::Stage("reading"),
-                AnswerEvent::Source(source) => {
-                    *said = true;
-                    Step::Source(Box::new(source.clone()))
-                }
-                AnswerEvent::Delta(text) => {
-                    *said = true;
-                    Step::Piece(text.to_owned(), marker(text))
-                }
+                AnswerEvent::Source(source) => Step::Source(Box::new(source.clone())),
+                AnswerEvent::Delta(text) => Step::Piece(text.to_owned(), marker(text)),
                 _ => return,
             };
             let reading = matches!(step, Step::Stage("reading"));
@@ -171,7 +152,7 @@ impl Answers {
 
     /// Name of the model that answers.
     pub(crate) fn model(&self) -> &str {
-        self.primary.name()
+        self.options.answerer.name()
     }
 }
 

@@ -207,6 +207,8 @@ pub(crate) struct AnswerView {
     pub(crate) reason: Option<&'static str>,
     /// Who answered.
     pub(crate) model: String,
+    /// The question that a follow-up was understood as.
+    pub(crate) understood_as: Option<String>,
 }
 
 impl From<&super::chat::Finished> for AnswerView {
@@ -220,6 +222,7 @@ impl From<&super::chat::Finished> for AnswerView {
             abstained: answer.abstained,
             reason: answer.reason.map(super::answers::reason_name),
             model: answer.model.clone(),
+            understood_as: answer.understood_as.clone(),
         }
     }
 }

@@ -72,6 +72,10 @@ pub(crate) struct Config {
     pub(crate) answer_cache: Duration,
     pub(crate) generator: String,
     pub(crate) fallback_generator: Option<String>,
+    /// File with what models are told.
+    pub(crate) prompts: Option<PathBuf>,
+    /// How models are to write.
+    pub(crate) tone: Option<String>,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) temperature: Option<f64>,
     pub(crate) max_context_chunks: usize,
@@ -285,6 +289,8 @@ impl Reader<'_> {
             answer_cache: Duration::from_secs(self.parsed("LLM_CACHE_TTL").unwrap_or(3600)),
             generator,
             fallback_generator: self.text("LLM_FALLBACK_MODEL"),
+            prompts: self.text("PROMPTS_FILE").map(PathBuf::from),
+            tone: self.text("LLM_TONE"),
             max_tokens: self.parsed("LLM_MAX_TOKENS"),
             temperature: self.parsed("LLM_TEMPERATURE"),
             max_context_chunks: self.parsed("MAX_CONTEXT_CHUNKS").unwrap_or(5),

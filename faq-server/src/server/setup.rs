@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use faq_auth::{AccessTokens, Passwords};
-use faq_core::{Answerer, AskOptions, Engine, EngineConfig, Threshold};
+use faq_core::{Answerer, AskOptions, Engine, EngineConfig, Prompts, Threshold};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::answers::{Answers, Capacity};
@@ -93,18 +93,21 @@ pub(crate) async fn prepare(
     let engine = Engine::with_config(engine)?;
     // The embedding model is loaded now, so that the first question does not wait for it.
     engine.embedder()?;
-    let primary = answerer(&engine, &config.generator)
+    let mut options = ask_options(&config)?;
+    options.answerer = answerer(&engine, &config.generator)
         .map_err(|e| SetupError::Setting(format!("LLM_MODEL: {e}")))?;
-    let fallback = config
-        .fallback_generator
-        .as_deref()
-        .map(|name| answerer(&engine, name))
-        .transpose()
-        .map_err(|e| SetupError::Setting(format!("LLM_FALLBACK_MODEL: {e}")))?;
+    if let Some(name) = &config.fallback_generator {
+        let fallback = answerer(&engine, name)
+            .map_err(|e| SetupError::Setting(format!("LLM_FALLBACK_MODEL: {e}")))?;
+        options.fallbacks.push(fallback);
+    }
+    let models = std::iter::once(&options.answerer).chain(&options.fallbacks);
+    if models.into_iter().all(|a| matches!(a, Answerer::Model(_))) {
+        // Where no model answers, the documents still do.
+        options.fallbacks.push(Answerer::Extractive);
+    }
     let answers = Answers::new(
-        primary,
-        fallback,
-        ask_options(&config),
+        options,
         &Capacity {
             slots: config.answer_slots,
             waiting: config.answer_queue,
@@ -162,7 +165,7 @@ fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, SetupError> {
     }
 }
 
-fn ask_options(config: &Config) -> AskOptions {
+fn ask_options(config: &Config) -> Result<AskOptions, SetupError> {
     let mut options = AskOptions {
         max_context_chunks: config.max_context_chunks,
         ..AskOptions::default()
@@ -176,5 +179,14 @@ fn ask_options(config: &Config) -> AskOptions {
     if let Some(temperature) = config.temperature {
         options.generate.temperature = temperature;
     }
-    options
+    options.tone.clone_from(&config.tone);
+    if let Some(path) = &config.prompts {
+        let wrong = |e: &dyn std::fmt::Display| {
+            SetupError::Setting(format!("PROMPTS_FILE: {}: {e}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
+        let prompts = Prompts::parse(&text).map_err(|e| wrong(&e))?;
+        options.prompts = Some(Arc::new(prompts));
+    }
+    Ok(options)
 }

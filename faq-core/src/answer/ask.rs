@@ -1,0 +1,340 @@
+//! The way of a question through the stages.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use faq_index::Phrases;
+
+use super::anatomy::{Anatomy, FoundPassage};
+use super::evidence::{self, Evidence, Fate, Sifted};
+use super::extractive::{self, Found};
+use super::relevance::{self, Part, Question};
+use super::speaker::{Speaker, one_line};
+use super::{
+    AbstainReason, Answer, AnswerEvent, Answerer, AskOptions, DroppedSentence, FailedModel,
+    FollowUps, Threshold, Usage, conversation, written,
+};
+use crate::generate::{GenerateError, Generator};
+use crate::passage::Passage;
+use crate::search::milliseconds;
+use crate::{Collection, Control, Error, Result, SearchOptions, TextKind};
+
+/// Hits that are looked at; the threshold and `max_context_chunks` choose among them.
+pub(super) const CANDIDATES: usize = 10;
+
+/// A question as it was understood, and what was found for it.
+pub(super) struct Asked<'q> {
+    /// What is answered.
+    pub(super) question: Cow<'q, str>,
+    /// What was typed, where that is a follow-up.
+    pub(super) follow_up: Option<&'q str>,
+    /// The whole question first, then its sentences, each with what was found for it.
+    pub(super) found: Vec<(Part, Vec<Passage>)>,
+    /// State that was searched.
+    pub(super) seq: u64,
+}
+
+impl Collection {
+    /// Answers a question from the collection's documents, with sources, or says that it does
+    /// not know and why. `on_event` is called on this thread while the answer grows.
+    ///
+    /// # Errors
+    /// Those of [`search`](Collection::search), and [`Error::Generate`] from a model where nobody
+    /// is left to answer instead.
+    pub fn ask(
+        &self,
+        question: &str,
+        options: &AskOptions,
+        control: &Control,
+        on_event: &mut dyn FnMut(AnswerEvent<'_>),
+    ) -> Result<Answer> {
+        self.ask_with(question, options, control, on_event, &mut |_| Ok(()))
+    }
+
+    /// The same; `look` sees what was found before it is answered from.
+    pub(super) fn ask_with(
+        &self,
+        question: &str,
+        options: &AskOptions,
+        control: &Control,
+        on_event: &mut dyn FnMut(AnswerEvent<'_>),
+        look: &mut dyn FnMut(&Asked<'_>) -> Result<()>,
+    ) -> Result<Answer> {
+        check(options)?;
+        let asked_as = question;
+        let mut speaker = Speaker::new(on_event, question, options);
+        let started = Instant::now();
+        let (question, follow_up) = understand(question, options, control)?;
+        if question != asked_as {
+            speaker.understood(&question);
+        }
+        speaker.timings.understand = milliseconds(started);
+        speaker.tell(AnswerEvent::Searching);
+        let started = Instant::now();
+        let asked = self.find(question, follow_up, options, control)?;
+        speaker.timings.search = milliseconds(started);
+        look(&asked)?;
+        self.answer(&asked, options, control, speaker)
+    }
+
+    /// The question that is searched and answered for `question`: a follow-up in the light of
+    /// [`AskOptions::earlier`], any other as it is.
+    ///
+    /// # Errors
+    /// [`Error::Generate`] where it was stopped while a model wrote it.
+    pub fn understand(
+        &self,
+        question: &str,
+        options: &AskOptions,
+        control: &Control,
+    ) -> Result<String> {
+        understand(question, options, control).map(|(whole, _)| whole.into_owned())
+    }
+
+    /// Searches a question, whole and sentence by sentence.
+    pub(super) fn find<'q>(
+        &self,
+        question: Cow<'q, str>,
+        follow_up: Option<&'q str>,
+        options: &AskOptions,
+        control: &Control,
+    ) -> Result<Asked<'q>> {
+        let search = search_options(options);
+        let mut found = Vec::new();
+        let mut seq = 0;
+        for part in relevance::parts(&question) {
+            let (response, vector) = self.search_with(part, &search, control)?;
+            let part = Part {
+                text: part.to_owned(),
+                question: Question::new(part),
+                vector: vector.unwrap_or_default(),
+            };
+            seq = response.seq;
+            found.push((part, response.hits));
+        }
+        Ok(Asked {
+            question,
+            follow_up,
+            found,
+            seq,
+        })
+    }
+
+    /// Answers from what was found.
+    pub(super) fn answer(
+        &self,
+        asked: &Asked<'_>,
+        options: &AskOptions,
+        control: &Control,
+        mut speaker: Speaker<'_>,
+    ) -> Result<Answer> {
+        let started = Instant::now();
+        let sifted = evidence::sift(&asked.found, options.threshold, options.max_context_chunks);
+        speaker.explain(|| Anatomy {
+            searched: asked.found.iter().map(|(p, _)| p.text.clone()).collect(),
+            seq: asked.seq,
+            threshold: options.threshold,
+            passages: sifted.iter().map(FoundPassage::new).collect(),
+            sentences: Vec::new(),
+            prompt: None,
+            written: Vec::new(),
+        });
+        if sifted.is_empty() {
+            return Ok(speaker.abstain(AbstainReason::NoHits));
+        }
+        let evidence = read(sifted);
+        if evidence.is_empty() {
+            return Ok(speaker.abstain(AbstainReason::BelowThreshold));
+        }
+        let passages: Vec<&Passage> = evidence.iter().map(|e| &e.passage).collect();
+        speaker.tell(AnswerEvent::Reading(&passages));
+        let found = self.weigh(asked, &evidence, control)?;
+        speaker.timings.judge = milliseconds(started);
+        let Some(found) = found else {
+            return Ok(speaker.abstain(AbstainReason::Unsupported));
+        };
+        speaker.weighed(&found, &evidence);
+        if !is_likely(&found, options.threshold, asked.follow_up.is_some()) {
+            return Ok(speaker.abstain(AbstainReason::BelowThreshold));
+        }
+        let mut left = std::iter::once(&options.answerer)
+            .chain(&options.fallbacks)
+            .peekable();
+        while let Some(answerer) = left.next() {
+            answerer.name().clone_into(&mut speaker.model);
+            let said = match answerer {
+                Answerer::Extractive => self.quote(&found, &evidence, &mut speaker),
+                Answerer::Model(generator) => {
+                    let generator = &**generator;
+                    self.write(asked, &evidence, generator, options, control, &mut speaker)
+                }
+            };
+            match said {
+                Ok(()) => break,
+                Err(Error::Generate(error))
+                    if left.peek().is_some()
+                        && !speaker.has_spoken()
+                        && control.check().is_ok() =>
+                {
+                    let model = answerer.name().to_owned();
+                    tracing::warn!(%model, %error, "a model failed; the next one answers");
+                    let error = error.to_string();
+                    speaker.failed.push(FailedModel { model, error });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(speaker.finish())
+    }
+
+    /// Weighs the sentences of the passages as answers.
+    pub(super) fn weigh(
+        &self,
+        asked: &Asked<'_>,
+        evidence: &[Evidence],
+        control: &Control,
+    ) -> Result<Option<Found>> {
+        let best_cosine = asked
+            .found
+            .iter()
+            .flat_map(|(_, hits)| hits)
+            .filter_map(|hit| hit.dense_score)
+            .fold(0.0, f32::max);
+        let embedder = self.embedder()?;
+        let own = asked.follow_up.map(|text| (text, Question::new(text)));
+        let parts = match own.filter(|(_, own)| !own.is_empty()) {
+            // Found in the light of what was asked before, a sentence has to speak to
+            // what is asked now.
+            Some((text, question)) => {
+                let mut vectors = embedder.embed(&[text], TextKind::Query, control)?;
+                vec![Part {
+                    text: text.to_owned(),
+                    question,
+                    vector: vectors.pop().unwrap_or_default(),
+                }]
+            }
+            None => asked.found.iter().map(|(part, _)| part.clone()).collect(),
+        };
+        extractive::support(&parts, evidence, best_cosine, &*embedder, control)
+    }
+
+    /// Says the best sentences as they stand.
+    fn quote(&self, found: &Found, evidence: &[Evidence], speaker: &mut Speaker<'_>) -> Result<()> {
+        for sentence in &found.support {
+            let evidence = &evidence[sentence.evidence];
+            let text = one_line(&evidence.passage.said(sentence.range));
+            speaker.say(" ", &text, evidence, sentence.range, self)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a model write, and says what is supported.
+    fn write(
+        &self,
+        asked: &Asked<'_>,
+        evidence: &[Evidence],
+        generator: &dyn Generator,
+        options: &AskOptions,
+        control: &Control,
+        speaker: &mut Speaker<'_>,
+    ) -> Result<()> {
+        let mut failed = None;
+        let written = written::write(
+            &asked.question,
+            evidence,
+            generator,
+            options,
+            control,
+            &mut |between, text, supported, read| {
+                let evidence = &read[supported.evidence];
+                let said = speaker.say(between, text, evidence, supported.range, self);
+                failed = failed.take().or(said.err());
+            },
+        )?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        tracing::debug!(
+            passages = written.prompt.passages.len(),
+            first_token_ms = written.first_token_ms,
+            sentences = written.sentences.len(),
+            "a model answered"
+        );
+        speaker.usage = Usage {
+            prompt_tokens: written.prompt_tokens,
+            completion_tokens: written.completion_tokens,
+        };
+        let dropped = written.sentences.iter().filter_map(|sentence| {
+            Some(DroppedSentence {
+                text: sentence.text.clone(),
+                reason: sentence.left_out?,
+            })
+        });
+        speaker.dropped.extend(dropped);
+        if let Some(anatomy) = &mut speaker.anatomy {
+            anatomy.prompt = Some(written.prompt);
+            anatomy.written = written.sentences;
+        }
+        Ok(())
+    }
+}
+
+/// The question as it is meant, and what was typed where the two are put together by rule.
+pub(super) fn understand<'q>(
+    question: &'q str,
+    options: &AskOptions,
+    control: &Control,
+) -> Result<(Cow<'q, str>, Option<&'q str>)> {
+    let earlier = &options.earlier;
+    if let (Answerer::Model(generator), FollowUps::Model) = (&options.answerer, options.follow_ups)
+    {
+        let prompts = options.prompts_for(question);
+        match conversation::rewritten(question, earlier, &**generator, prompts, control) {
+            Ok(Some(whole)) => return Ok((Cow::Owned(whole), None)),
+            Ok(None) => {}
+            Err(error @ GenerateError::Interrupted(_)) => return Err(error.into()),
+            // Rules need no model, and who answers is asked later.
+            Err(error) => tracing::warn!(%error, "a model could not rewrite a question"),
+        }
+    }
+    Ok(match conversation::in_light_of(question, earlier) {
+        Some(whole) => (Cow::Owned(whole), Some(question)),
+        None => (Cow::Borrowed(question), None),
+    })
+}
+
+/// Refuses options that make no sense.
+pub(super) fn check(options: &AskOptions) -> Result<()> {
+    if options.max_context_chunks == 0 {
+        return Err(Error::invalid(
+            "0 passages cannot be answered from; allow 1 or more",
+        ));
+    }
+    Ok(())
+}
+
+/// How a question is searched.
+pub(super) fn search_options(options: &AskOptions) -> SearchOptions {
+    SearchOptions {
+        k: CANDIDATES.max(options.max_context_chunks),
+        filter: options.filter.clone(),
+        // In a sentence, marks may set a name apart as well as ask for exact words.
+        phrases: Phrases::Preferred,
+        ..SearchOptions::default()
+    }
+}
+
+/// The passages that are read, most relevant first.
+pub(super) fn read(sifted: Vec<Sifted>) -> Vec<Evidence> {
+    let read = sifted.into_iter().filter(|s| s.fate == Fate::Read);
+    read.map(|s| s.evidence).collect()
+}
+
+/// Whether what was found is likely enough to answer the question. A follow-up has too few words of
+/// its own to be judged by them.
+pub(super) fn is_likely(found: &Found, threshold: Threshold, is_follow_up: bool) -> bool {
+    match threshold {
+        Threshold::Probability(least) => is_follow_up || found.answerability.probability >= least,
+        Threshold::Cosine(_) => true,
+    }
+}

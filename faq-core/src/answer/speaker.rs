@@ -1,0 +1,170 @@
+//! Hands an answer on while it grows, and keeps what is to be said with it.
+
+use std::time::Instant;
+
+use faq_ingest::ByteRange;
+
+use super::anatomy::{Anatomy, WeighedSentence};
+use super::evidence::Evidence;
+use super::extractive::Found;
+use super::source::Sources;
+use super::template::Prompts;
+use super::{
+    AbstainReason, Answer, AnswerEvent, AnswerTimings, Answerability, AskOptions, DroppedSentence,
+    FailedModel, Usage,
+};
+use crate::search::milliseconds;
+use crate::{Collection, Result};
+
+/// Line breaks and bullets around a sentence are the document's, not the answer's.
+pub(super) fn one_line(text: &str) -> String {
+    let text = text.trim_start_matches(['-', '*', '•', '–', ' ']);
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Hands the answer on, sentence by sentence, and numbers its sources.
+pub(super) struct Speaker<'a> {
+    on_event: &'a mut dyn FnMut(AnswerEvent<'_>),
+    started: Instant,
+    /// Who answers.
+    pub(super) model: String,
+    answer: String,
+    sources: Sources,
+    understood_as: Option<String>,
+    answerability: Option<Answerability>,
+    pub(super) timings: AnswerTimings,
+    pub(super) usage: Usage,
+    pub(super) dropped: Vec<DroppedSentence>,
+    pub(super) failed: Vec<FailedModel>,
+    explain: bool,
+    prompts: &'a Prompts,
+    pub(super) anatomy: Option<Box<Anatomy>>,
+}
+
+impl<'a> Speaker<'a> {
+    pub(super) fn new(
+        on_event: &'a mut dyn FnMut(AnswerEvent<'_>),
+        question: &str,
+        options: &'a AskOptions,
+    ) -> Self {
+        Self {
+            on_event,
+            started: Instant::now(),
+            model: options.answerer.name().to_owned(),
+            answer: String::new(),
+            sources: Sources::default(),
+            understood_as: None,
+            answerability: None,
+            timings: AnswerTimings::default(),
+            usage: Usage::default(),
+            dropped: Vec::new(),
+            failed: Vec::new(),
+            explain: options.explain,
+            prompts: options.prompts_for(question),
+            anatomy: None,
+        }
+    }
+
+    pub(super) fn tell(&mut self, event: AnswerEvent<'_>) {
+        (self.on_event)(event);
+    }
+
+    /// Says as which question a follow-up was understood.
+    pub(super) fn understood(&mut self, question: &str) {
+        self.understood_as = Some(question.to_owned());
+        self.tell(AnswerEvent::Understood(question));
+    }
+
+    /// Keeps how the answer comes about, where that is asked for.
+    pub(super) fn explain(&mut self, anatomy: impl FnOnce() -> Anatomy) {
+        if self.explain {
+            self.anatomy = Some(Box::new(anatomy()));
+        }
+    }
+
+    /// Keeps how the sentences were weighed.
+    pub(super) fn weighed(&mut self, found: &Found, evidence: &[Evidence]) {
+        self.answerability = Some(found.answerability);
+        if let Some(anatomy) = &mut self.anatomy {
+            let sentence = |weighed: &super::extractive::Weighed| {
+                let passage = &evidence[weighed.support.evidence].passage;
+                WeighedSentence {
+                    chunk_id: passage.chunk_id.clone(),
+                    byte_range: weighed.support.range,
+                    text: one_line(&passage.said(weighed.support.range)),
+                    score: weighed.score,
+                    cosine: weighed.cosine,
+                    chosen: found.support.contains(&weighed.support),
+                }
+            };
+            anatomy.sentences = found.weighed.iter().map(sentence).collect();
+        }
+    }
+
+    /// Whether anything of the answer was handed on.
+    pub(super) fn has_spoken(&self) -> bool {
+        !self.answer.is_empty()
+    }
+
+    /// Hands a supported sentence on, with the marker of its source.
+    pub(super) fn say(
+        &mut self,
+        between: &str,
+        sentence: &str,
+        evidence: &Evidence,
+        range: ByteRange,
+        collection: &Collection,
+    ) -> Result<()> {
+        let (number, new) = self.sources.cite(evidence, range, collection)?;
+        if new {
+            (self.on_event)(AnswerEvent::Source(self.sources.last()));
+        }
+        let between = if self.answer.is_empty() { "" } else { between };
+        let delta = with_marker(between, sentence, number);
+        if self.answer.is_empty() {
+            self.timings.first_delta = milliseconds(self.started);
+        }
+        self.answer.push_str(&delta);
+        (self.on_event)(AnswerEvent::Delta(&delta));
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Answer {
+        if self.answer.is_empty() {
+            return self.abstain(AbstainReason::Unsupported);
+        }
+        self.end(None)
+    }
+
+    pub(super) fn abstain(mut self, reason: AbstainReason) -> Answer {
+        self.answer = String::from(self.prompts.silence(reason));
+        self.sources = Sources::default();
+        (self.on_event)(AnswerEvent::Delta(&self.answer));
+        self.end(Some(reason))
+    }
+
+    fn end(mut self, reason: Option<AbstainReason>) -> Answer {
+        self.timings.total = milliseconds(self.started);
+        Answer {
+            answer: self.answer,
+            abstained: reason.is_some(),
+            reason,
+            sources: self.sources.into_vec(),
+            answerability: self.answerability,
+            model: self.model,
+            timings_ms: self.timings,
+            usage: self.usage,
+            understood_as: self.understood_as,
+            dropped: self.dropped,
+            failed: self.failed,
+            anatomy: self.anatomy,
+        }
+    }
+}
+
+/// `It costs 12 euros.` and 2 give `It costs 12 euros [2].`
+fn with_marker(between: &str, sentence: &str, number: usize) -> String {
+    let body = sentence.trim_end_matches(['.', '!', '?', '。', ';', ',']);
+    let stop = &sentence[body.len()..];
+    format!("{between}{body} [{number}]{stop}")
+}
