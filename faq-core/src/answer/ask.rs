@@ -154,7 +154,7 @@ impl Collection {
             return Ok(speaker.abstain(AbstainReason::Unsupported));
         };
         speaker.weighed(&found, &evidence);
-        if !is_likely(&found, options.threshold, asked.follow_up.is_some()) {
+        if !is_likely(&found, options.threshold) {
             return Ok(speaker.abstain(AbstainReason::BelowThreshold));
         }
         let mut left = std::iter::once(&options.answerer)
@@ -202,20 +202,24 @@ impl Collection {
             .fold(0.0, f32::max);
         let embedder = self.embedder()?;
         let own = asked.follow_up.map(|text| (text, Question::new(text)));
-        let parts = match own.filter(|(_, own)| !own.is_empty()) {
+        let (parts, in_light) = match own.filter(|(_, own)| !own.is_empty()) {
             // Found in the light of what was asked before, a sentence has to speak to
             // what is asked now.
             Some((text, question)) => {
                 let mut vectors = embedder.embed(&[text], TextKind::Query, control)?;
-                vec![Part {
+                let own = Part {
                     text: text.to_owned(),
                     question,
                     vector: vectors.pop().unwrap_or_default(),
-                }]
+                };
+                (vec![own], asked.found.first().map(|(part, _)| part))
             }
-            None => asked.found.iter().map(|(part, _)| part.clone()).collect(),
+            None => (
+                asked.found.iter().map(|(part, _)| part.clone()).collect(),
+                None,
+            ),
         };
-        extractive::support(&parts, evidence, best_cosine, &*embedder, control)
+        extractive::support(&parts, in_light, evidence, best_cosine, &*embedder, control)
     }
 
     /// Says the best sentences as they stand.
@@ -330,11 +334,10 @@ pub(super) fn read(sifted: Vec<Sifted>) -> Vec<Evidence> {
     read.map(|s| s.evidence).collect()
 }
 
-/// Whether what was found is likely enough to answer the question. A follow-up has too few words of
-/// its own to be judged by them.
-pub(super) fn is_likely(found: &Found, threshold: Threshold, is_follow_up: bool) -> bool {
+/// Whether what was found is likely enough to answer the question.
+pub(super) fn is_likely(found: &Found, threshold: Threshold) -> bool {
     match threshold {
-        Threshold::Probability(least) => is_follow_up || found.answerability.probability >= least,
+        Threshold::Probability(least) => found.answerability.probability >= least,
         Threshold::Cosine(_) => true,
     }
 }

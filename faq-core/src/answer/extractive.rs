@@ -6,8 +6,8 @@ use faq_ingest::ByteRange;
 
 use super::answerable::{Answerability, judge};
 use super::evidence::Evidence;
+use super::orders::orders;
 use super::relevance::Part;
-use super::verify::is_instruction;
 use crate::{Control, Embedder, Result, TextKind};
 
 /// Sentences that are compared with the question by their vectors.
@@ -73,9 +73,11 @@ pub(super) struct Weighed {
 }
 
 /// The best supporting sentences; `None` where no sentence says anything. `parts` begins with the
-/// whole question, and `best_cosine` is the best of all passages that were found.
+/// whole question, and `best_cosine` is the best of all passages that were found. A follow-up has few
+/// words of its own: it is judged by `in_light`, the question that it was understood as, as well.
 pub(super) fn support(
     parts: &[Part],
+    in_light: Option<&Part>,
     evidence: &[Evidence],
     best_cosine: f32,
     embedder: &dyn Embedder,
@@ -100,13 +102,20 @@ pub(super) fn support(
     let Some(&best) = by_whole.first() else {
         return Ok(None);
     };
+    let judged = |part: &Part, candidate: &Candidate| {
+        let Support {
+            evidence: at,
+            range,
+        } = candidate.support;
+        let cosine = dot(&candidate.vector, &part.vector);
+        judge(part, &evidence[at], range, cosine, best_cosine)
+    };
     let answerability = (0..parts.len())
         .filter_map(|part| {
             let best = &candidates[*ranked(&candidates, part).first()?];
-            let from = &evidence[best.support.evidence];
-            let (range, cosine) = (best.support.range, best.cosines[part]);
-            Some(judge(&parts[part], from, range, cosine, best_cosine))
+            Some(judged(&parts[part], best))
         })
+        .chain(in_light.map(|part| judged(part, &candidates[best])))
         .max_by(|a, b| a.probability.total_cmp(&b.probability));
     let Some(answerability) = answerability else {
         return Ok(None);
@@ -156,10 +165,17 @@ pub(super) fn support(
 fn candidates(parts: &[Part], evidence: &[Evidence]) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = Vec::new();
     for (i, from) in evidence.iter().enumerate() {
+        let ranges = from.sentences();
+        let orders = orders(ranges.iter().map(|range| from.passage.slice(*range)));
+        // What speaks to whoever answers is no answer.
+        let orders: Vec<ByteRange> = ranges
+            .into_iter()
+            .zip(orders)
+            .filter_map(|(range, is_order)| is_order.then_some(range))
+            .collect();
         for range in units(from) {
             let text = from.passage.said(range);
-            // What speaks to whoever answers is no answer.
-            if says_something(&text, from) && !is_instruction(&text) {
+            if says_something(&text, from) && !orders.iter().any(|o| o.overlaps(range)) {
                 let scores = parts
                     .iter()
                     .map(|p| WORDS * p.question.coverage(&text) + PASSAGE * from.relevance)

@@ -10,6 +10,7 @@ mod ask;
 mod conversation;
 mod evidence;
 mod extractive;
+mod orders;
 mod prompt;
 mod relevance;
 mod replay;
@@ -103,6 +104,9 @@ pub struct AskOptions {
     pub prompts: Option<Arc<Prompts>>,
     /// How a model is to write, as a word or a sentence: `friendly and brief`. Default: as it will.
     pub tone: Option<String>,
+    /// What a model is told besides, after the rules, which it cannot set aside: each sentence is
+    /// checked all the same. Default nothing.
+    pub instructions: Option<String>,
     /// Who answers where the answerer fails before it has said anything, in this order. Default
     /// nobody: the failure is the result.
     pub fallbacks: Vec<Answerer>,
@@ -126,6 +130,7 @@ impl Default for AskOptions {
             },
             prompts: None,
             tone: None,
+            instructions: None,
             fallbacks: Vec::new(),
             explain: false,
         }

@@ -3,10 +3,10 @@
 //! Passages are data. They stand between markers of their own, the rules say that nothing in
 //! them is an instruction, and what looks like a marker inside them is taken apart.
 
+use super::AskOptions;
 use super::anatomy::{PassageTokens, PromptBudget};
 use super::evidence::Evidence;
 use super::relevance::Question;
-use super::template::Prompts;
 use crate::generate::{GenerateError, Generator, Message, Role};
 
 /// A prompt, and which part of each passage went into it.
@@ -19,19 +19,19 @@ pub(super) struct Prompt {
     pub(super) budget: PromptBudget,
 }
 
-/// Builds the prompt within `budget` tokens of the generator. The question is always whole.
+/// Builds the prompt within [`AskOptions::prompt_tokens`] of the generator. The question is always whole.
 /// Passages share what is left: each may have as much as the others, what a short one leaves goes to the
 /// longer ones, and one that does not fit is cut down to the sentences around its best one.
 pub(super) fn build(
     question: &str,
     evidence: &[Evidence],
     generator: &dyn Generator,
-    prompts: &Prompts,
-    tone: Option<&str>,
-    budget: usize,
+    options: &AskOptions,
 ) -> Result<Prompt, GenerateError> {
+    let (prompts, budget) = (options.prompts_for(question), options.prompt_tokens);
     let told = &prompts.answer;
-    let mut messages = vec![Message::new(Role::System, told.rules(tone))];
+    let rules = told.rules(options.tone.as_deref(), options.instructions.as_deref());
+    let mut messages = vec![Message::new(Role::System, rules)];
     for example in &told.examples {
         let mut text = String::new();
         for (i, passage) in example.passages.iter().enumerate() {

@@ -32,7 +32,7 @@ impl Default for Threshold {
 const DEFAULT_PROBABILITY: f32 = 0.15;
 
 /// Least [`relevance`] of a passage that is read.
-const LEAST_RELEVANCE: f32 = 0.12;
+const LEAST_RELEVANCE: f32 = 0.02;
 
 /// Weights of the logistic function over a passage's features, fitted as `docs/answers.md` says.
 const BIAS: f32 = -6.89;

@@ -74,6 +74,7 @@ struct RecordedOptions {
     prompt_tokens: usize,
     generate: GenerateOptions,
     tone: Option<String>,
+    instructions: Option<String>,
 }
 
 impl Recording {
@@ -142,6 +143,7 @@ impl Recording {
                 prompt_tokens: options.prompt_tokens,
                 generate: options.generate.clone(),
                 tone: options.tone.clone(),
+                instructions: options.instructions.clone(),
             },
             prompts: digest(options, &asked.question),
             answer: String::new(),
@@ -193,6 +195,7 @@ impl Collection {
             prompt_tokens: recorded.prompt_tokens,
             generate: recorded.generate.clone(),
             tone: recorded.tone.clone(),
+            instructions: recorded.instructions.clone(),
             ..AskOptions::default()
         };
         let embedder = self.embedder()?;

@@ -209,12 +209,16 @@ impl Prompts {
 }
 
 impl AnswerPrompt {
-    /// The rules, in the tone that is asked for.
-    pub(super) fn rules(&self, tone: Option<&str>) -> String {
+    /// The rules, in the tone that is asked for, and what is told besides.
+    pub(super) fn rules(&self, tone: Option<&str>, instructions: Option<&str>) -> String {
         let mut rules = self.rules.replace("{dont_know}", &self.dont_know);
         if let Some(tone) = tone {
             rules.push('\n');
             rules.push_str(&self.tone.replace("{tone}", tone));
+        }
+        for line in instructions.unwrap_or_default().lines() {
+            rules.push_str("\n- ");
+            rules.push_str(line.trim());
         }
         rules
     }

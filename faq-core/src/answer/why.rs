@@ -246,7 +246,7 @@ impl Collection {
             return Ok(());
         };
         if let Threshold::Probability(least) = options.threshold
-            && !is_likely(&found, options.threshold, asked.follow_up.is_some())
+            && !is_likely(&found, options.threshold)
         {
             let probability = found.answerability.probability;
             why.stage = WhyStage::Unlikely;

@@ -38,9 +38,8 @@ pub(super) fn write(
     control: &Control,
     sink: &mut Sink<'_>,
 ) -> Result<Written> {
-    let (prompts, tone) = (options.prompts_for(question), options.tone.as_deref());
-    let budget = options.prompt_tokens;
-    let prompt = prompt::build(question, evidence, generator, prompts, tone, budget)?;
+    let prompts = options.prompts_for(question);
+    let prompt = prompt::build(question, evidence, generator, options)?;
     let options = GenerateOptions {
         fixed_messages: prompt.fixed,
         ..options.generate.clone()

@@ -37,6 +37,10 @@ pub(crate) struct Asked {
     /// Earlier questions, oldest first.
     pub(crate) earlier: Vec<String>,
     pub(crate) filter: Filter,
+    /// How to write, as the organisation wants it.
+    pub(crate) tone: Option<String>,
+    /// What a model is told besides.
+    pub(crate) instructions: Option<String>,
 }
 
 /// Who answers, and how many at a time.
@@ -132,6 +136,8 @@ impl Answers {
         let options = AskOptions {
             filter: asked.filter.clone(),
             earlier: asked.earlier.clone(),
+            tone: asked.tone.clone().or_else(|| self.options.tone.clone()),
+            instructions: asked.instructions.clone(),
             ..self.options.clone()
         };
         collection.ask(&asked.question, &options, control, &mut |event| {
@@ -239,6 +245,7 @@ impl Cache {
             &asked.question,
             &asked.earlier,
             &asked.filter,
+            (&asked.tone, &asked.instructions),
         );
         let parts = serde_json::to_string(&parts).map_err(|e| Error::Invalid {
             what: format!("the question cannot be compared with others: {e}"),

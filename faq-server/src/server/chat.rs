@@ -10,6 +10,7 @@ use super::clock::now_ms;
 use super::error::ApiError;
 use super::identity::Actor;
 use super::store::conversations::{self, Message, Piece, SourceRef};
+use super::store::organisations;
 
 /// Steps that may wait for a slow reader before the model waits with them.
 const BUFFER: usize = 64;
@@ -56,12 +57,24 @@ pub(crate) async fn start(
         Some(id) => earlier_questions(app, actor, id).await?,
         None => Vec::new(),
     };
+    let tenant = actor.tenant;
+    let answering = app
+        .store
+        .read(move |c| organisations::answering(c, &tenant))
+        .await?;
+    let asked = Asked {
+        question: turn.query.clone(),
+        earlier,
+        filter: turn.filter.clone(),
+        tone: answering.tone,
+        instructions: answering.instructions,
+    };
     let slot = app.answers.admit(app).await?;
     let (events, receiver) = mpsc::channel(BUFFER);
     let (app, actor) = (app.clone(), actor.clone());
     let request_id = super::request::current_id();
     tokio::spawn(super::request::with_id(request_id, async move {
-        run(&app, &actor, turn, earlier, &events, slot).await;
+        run(&app, &actor, turn, asked, &events, slot).await;
     }));
     Ok(receiver)
 }
@@ -86,7 +99,7 @@ async fn run(
     app: &App,
     actor: &Actor,
     turn: Turn,
-    earlier: Vec<String>,
+    asked: Asked,
     events: &mpsc::Sender<Event>,
     slot: Slot,
 ) {
@@ -95,11 +108,6 @@ async fn run(
     let (tell, mut steps) = mpsc::channel(BUFFER);
     let mut work = {
         let (app, tenant, cancel) = (app.clone(), actor.tenant, cancel.clone());
-        let asked = Asked {
-            question: turn.query.clone(),
-            earlier,
-            filter: turn.filter.clone(),
-        };
         tokio::task::spawn_blocking(move || {
             app.answers.answer(&app, tenant, &asked, &cancel, &tell)
         })

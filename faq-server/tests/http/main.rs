@@ -7,6 +7,7 @@
     reason = "a test that panics has failed, and what is measured is printed"
 )]
 
+mod answering;
 mod client;
 mod files;
 mod hostile;

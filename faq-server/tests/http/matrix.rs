@@ -359,6 +359,17 @@ fn admin_examples() -> Vec<(&'static str, Example)> {
             naming(|scene, _| delete(&format!("/v1/admin/secrets/{}", scene.secret()))),
         ),
         (
+            "GET /v1/admin/answering",
+            plain(|_, _| get("/v1/admin/answering")),
+        ),
+        (
+            "PUT /v1/admin/answering",
+            plain(|_, _| {
+                let asked = json!({"tone": "brief", "instructions": "Name the form."});
+                Request::new("PUT", "/v1/admin/answering").json(&asked)
+            }),
+        ),
+        (
             "GET /v1/admin/webhook",
             plain(|_, _| get("/v1/admin/webhook")),
         ),

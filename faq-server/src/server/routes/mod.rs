@@ -109,6 +109,7 @@ fn member() -> OpenApiRouter<App> {
         .routes(routes!(admin::secrets))
         .routes(routes!(admin::rotate))
         .routes(routes!(admin::end_secret))
+        .routes(routes!(admin::answering, admin::set_answering))
         .routes(routes!(
             admin::webhook,
             admin::set_webhook,

@@ -67,6 +67,13 @@ pub(crate) struct Organisation {
     pub(crate) created_ms: i64,
 }
 
+/// How answers to an organisation's people are to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Answering {
+    pub(crate) tone: Option<String>,
+    pub(crate) instructions: Option<String>,
+}
+
 /// A client secret, as it is kept.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredSecret {
@@ -228,6 +235,25 @@ pub(crate) fn set_webhook(
     c.execute(
         "UPDATE organisations SET webhook_url = ?2, webhook_secret = ?3 WHERE id = ?1",
         params![tenant.id(), url, secret],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn answering(c: &Connection, tenant: &Tenant) -> Result<Answering> {
+    c.prepare_cached("SELECT answer_tone, answer_instructions FROM organisations WHERE id = ?1")?
+        .query_row([tenant.id()], |row| {
+            Ok(Answering {
+                tone: row.get(0)?,
+                instructions: row.get(1)?,
+            })
+        })
+        .or_not_found("organisation")
+}
+
+pub(crate) fn set_answering(c: &Connection, tenant: &Tenant, set: &Answering) -> Result<()> {
+    c.execute(
+        "UPDATE organisations SET answer_tone = ?2, answer_instructions = ?3 WHERE id = ?1",
+        params![tenant.id(), set.tone, set.instructions],
     )?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::{Result, StoreError};
 
 /// Each entry takes a file from its index to the next version.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE meta (
@@ -193,6 +193,10 @@ CREATE INDEX citations_by_message ON citations (organisation, conversation, posi
 
 /// How often the server died while the job was worked on.
 const V2: &str = "ALTER TABLE jobs ADD COLUMN interrupted INTEGER NOT NULL DEFAULT 0;";
+
+/// How answers to an organisation's people are to be written.
+const V3: &str = "ALTER TABLE organisations ADD COLUMN answer_tone TEXT;
+ALTER TABLE organisations ADD COLUMN answer_instructions TEXT;";
 
 /// Brings a file up to this version, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
