@@ -49,9 +49,9 @@ pub struct Signals {
 }
 
 /// Weights of the logistic function over [`Signals::values`], after the bias.
-const BIAS: f32 = -3.89;
+const BIAS: f32 = -3.97;
 const WEIGHTS: [f32; 10] = [
-    3.38, 2.61, 4.29, -3.19, -1.23, -2.21, -0.76, -0.94, 1.14, -1.63,
+    3.49, 2.60, 3.20, -2.06, -1.20, -2.22, -0.66, -1.01, 1.02, -1.42,
 ];
 
 impl Signals {

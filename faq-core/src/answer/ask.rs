@@ -154,7 +154,7 @@ impl Collection {
             return Ok(speaker.abstain(AbstainReason::Unsupported));
         };
         speaker.weighed(&found, &evidence);
-        if !is_likely(&found, options.threshold) {
+        if !is_likely(&found, options.threshold, asked.follow_up.is_some()) {
             return Ok(speaker.abstain(AbstainReason::BelowThreshold));
         }
         let mut left = std::iter::once(&options.answerer)
@@ -334,10 +334,25 @@ pub(super) fn read(sifted: Vec<Sifted>) -> Vec<Evidence> {
     read.map(|s| s.evidence).collect()
 }
 
+/// What of the threshold is asked of a follow-up that rules put together: it has few words of its
+/// own, and reads less like a question than those that the threshold was found with.
+const FOLLOW_UP: f32 = 1.0 / 3.0;
+
+/// The least probability that is asked of an answer.
+pub(super) fn least_probability(least: f32, is_follow_up: bool) -> f32 {
+    if is_follow_up {
+        least * FOLLOW_UP
+    } else {
+        least
+    }
+}
+
 /// Whether what was found is likely enough to answer the question.
-pub(super) fn is_likely(found: &Found, threshold: Threshold) -> bool {
+pub(super) fn is_likely(found: &Found, threshold: Threshold, is_follow_up: bool) -> bool {
     match threshold {
-        Threshold::Probability(least) => found.answerability.probability >= least,
+        Threshold::Probability(least) => {
+            found.answerability.probability >= least_probability(least, is_follow_up)
+        }
         Threshold::Cosine(_) => true,
     }
 }
