@@ -318,7 +318,12 @@ fn print(bench: &Bench, out: &mut Output) -> Result<()> {
             continue;
         }
         let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-        let header = [&["model", "file", "load s"], &names[..], &["at rest", "peak"]].concat();
+        let header = [
+            &["model", "file", "load s"][..],
+            &names,
+            &["at rest", "peak"],
+        ]
+        .concat();
         let right: Vec<usize> = (1..header.len()).collect();
         for line in table(&header, &rows, &right) {
             out.line(line)?;

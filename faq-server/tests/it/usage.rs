@@ -204,13 +204,27 @@ fn models_are_measured() {
     let lines: Vec<&str> = told.stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{told:?}");
     assert!(lines[0].contains("threads, kernels for "), "{told:?}");
-    let header: Vec<&str> = lines[1].split("  ").filter(|cell| !cell.is_empty()).collect();
+    let header: Vec<&str> = lines[1]
+        .split("  ")
+        .filter(|cell| !cell.is_empty())
+        .collect();
     let header: Vec<&str> = header.iter().map(|cell| cell.trim()).collect();
     assert_eq!(
         header,
-        ["model", "file", "load s", "embed t/s", "question ms", "at rest", "peak"]
+        [
+            "model",
+            "file",
+            "load s",
+            "embed t/s",
+            "question ms",
+            "at rest",
+            "peak"
+        ]
     );
-    assert!(lines[2].starts_with(names[0]) && !lines[2].contains(" - "), "{told:?}");
+    assert!(
+        lines[2].starts_with(names[0]) && !lines[2].contains(" - "),
+        "{told:?}"
+    );
     world
         .run(&["models", "bench", "--json", "nonsense"])
         .failed(1, "model_missing");
