@@ -18,11 +18,11 @@ pub(crate) enum Level {
 impl Level {
     /// The fastest that this processor has.
     pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
         #[cfg(test)]
         if let Some(level) = tests::HELD.get() {
             return level;
         }
-        static BEST: OnceLock<Level> = OnceLock::new();
         *BEST.get_or_init(|| {
             Self::supported()
                 .into_iter()

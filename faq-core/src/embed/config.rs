@@ -1,10 +1,8 @@
 //! What `config.json` says of an encoder.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::EmbedError;
 use super::folder::{damaged, json};
@@ -29,7 +27,7 @@ pub(super) struct Config {
     pub(super) model_type: Option<String>,
     /// Names of the classes of a model that classifies.
     #[serde(default)]
-    pub(super) id2label: Option<BTreeMap<String, IgnoredAny>>,
+    pub(super) id2label: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// What stands between the two products of a feed-forward part.

@@ -57,7 +57,7 @@ impl CrossEncoder {
     /// [`EmbedError::Unsupported`].
     pub fn load(dir: &Path, threads: usize, precision: Precision) -> Result<Self, EmbedError> {
         let config = Config::read(dir)?;
-        let classes = config.id2label.as_ref().map_or(1, |labels| labels.len());
+        let classes = config.id2label.as_ref().map_or(1, serde_json::Map::len);
         if classes != 1 {
             return Err(EmbedError::Unsupported {
                 path: dir.to_owned(),

@@ -194,7 +194,7 @@ impl<A: Arithmetic> Encoder<A> {
 impl<A: Arithmetic> Forward for Encoder<A> {
     fn forward(&self, batch: &[Ids<'_>]) -> Vec<f32> {
         let hidden = self.hidden;
-        let tokens: usize = batch.iter().map(|text| text.len()).sum();
+        let tokens: usize = batch.iter().map(Ids::len).sum();
         let mut states = Vec::with_capacity(tokens * hidden);
         let words = self.words.as_slice();
         for text in batch {
@@ -243,7 +243,7 @@ struct Scratch<A: Arithmetic> {
 
 impl<A: Arithmetic> Scratch<A> {
     fn new(tokens: usize, batch: &[Ids<'_>], encoder: &Encoder<A>) -> Self {
-        let longest = batch.iter().map(|text| text.len()).max().unwrap_or(0);
+        let longest = batch.iter().map(Ids::len).max().unwrap_or(0);
         let stride = longest.next_multiple_of(super::panels::LANES);
         Self {
             attention: vec![0.0; TILE_ROWS.min(tokens) * 3 * encoder.hidden],

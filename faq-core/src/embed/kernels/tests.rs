@@ -33,6 +33,9 @@ fn exp_and_erf_are_close_to_the_real_ones() {
     }
 }
 
+/// Works on values in place.
+type Loop = fn(&mut [f32]);
+
 #[test]
 fn activations_of_any_number_of_values_are_computed_each() {
     at_each_level(|level| {
@@ -47,7 +50,7 @@ fn activations_of_any_number_of_values_are_computed_each() {
             let gelu_of =
                 bent(&|x| 0.5 * x * (1.0 + f64::from(erf::<Plain>((x / 2f64.sqrt()) as f32))));
             let relu_of = bent(&|x| x.max(0.0));
-            let loops: [(fn(&mut [f32]), &[f64], f64); 4] = [
+            let loops: [(Loop, &[f64], f64); 4] = [
                 (gelu, &gelu_of, 1e-5),
                 (gelu_rough, &gelu_of, 6e-5),
                 (gelu_tanh, &gelu_of, 1e-3),

@@ -7,7 +7,7 @@ use crate::generate::GenerateError;
 use crate::generate::tokenizer::ModelTokenizer;
 
 #[derive(Default)]
-pub(in crate::generate) struct Holder;
+pub(in crate::generate) struct Holder {}
 
 pub(in crate::generate) struct Held(Infallible);
 

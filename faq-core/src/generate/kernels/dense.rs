@@ -70,7 +70,7 @@ trait Step {
 
 /// Replaces each vector of `a` by what `step` makes of it and the one of `b`.
 #[inline(always)]
-unsafe fn zip<S: Simd>(a: &mut [f32], b: &[f32], step: impl Step) {
+unsafe fn zip<S: Simd>(a: &mut [f32], b: &[f32], step: &impl Step) {
     let (mut a, mut b) = (a.chunks_exact_mut(LANES), b.chunks_exact(LANES));
     for (a, b) in (&mut a).zip(&mut b) {
         S::store(
@@ -103,7 +103,7 @@ impl Step for Sum {
 /// `a += b`.
 #[inline(always)]
 pub(super) unsafe fn add<S: Simd>(a: &mut [f32], b: &[f32]) {
-    zip::<S>(a, b, Sum);
+    zip::<S>(a, b, &Sum);
 }
 
 struct Silu;
@@ -119,7 +119,7 @@ impl Step for Silu {
 /// `gate = silu(gate) * up`.
 #[inline(always)]
 pub(super) unsafe fn gate<S: Simd>(gate: &mut [f32], up: &[f32]) {
-    zip::<S>(gate, up, Silu);
+    zip::<S>(gate, up, &Silu);
 }
 
 struct Gelu;
@@ -140,7 +140,7 @@ impl Step for Gelu {
 /// `x / 2 (1 + tanh(t))` is `x / (1 + exp(-2 t))`.
 #[inline(always)]
 pub(super) unsafe fn gate_gelu<S: Simd>(gate: &mut [f32], up: &[f32]) {
-    zip::<S>(gate, up, Gelu);
+    zip::<S>(gate, up, &Gelu);
 }
 
 /// `cap * tanh(x / cap)`.
@@ -184,7 +184,7 @@ pub(super) unsafe fn normalise<S: Simd>(x: &[f32], weight: &[f32], epsilon: f32,
     let mean = (S::sum(squares) + rest) / x.len() as f32;
     let scale = 1.0 / (mean + epsilon).sqrt();
     out.copy_from_slice(x);
-    zip::<S>(out, weight, Weighed(scale));
+    zip::<S>(out, weight, &Weighed(scale));
 }
 
 /// `a * scale * b`.
