@@ -16,7 +16,7 @@ DEMO_MODELS ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test check fmt-check clippy doc deny scripts-check bench fuzz models samples clean
+.PHONY: help demo build test test-grammar sanitize check fmt-check clippy doc deny scripts-check bench fuzz models samples clean
 
 help: ## this list
 	@echo 'make TARGET, where TARGET is one of:'
@@ -38,6 +38,15 @@ test: ## every test, with real models
 	$(CARGO) test --release --locked --workspace --no-run; built=$$?; \
 	wait $$fetch && test $$built -eq 0
 	$(CARGO) test --release --locked --workspace
+
+# Apart from `test`, since the feature makes serde_json, and so half of the tree, another.
+test-grammar: ## what models write under a grammar, with the feature on
+	scripts/fetch-models
+	$(CARGO) test --release --locked -p faq-core --features grammar --test it -- grammar
+
+sanitize: ## the kernels under the address sanitizer
+	scripts/fetch-models
+	scripts/sanitize
 
 check: ## what CI runs: format, scripts, lints, tests, docs, dependencies
 	@.ci/stages fmt-check scripts-check clippy test doc deny

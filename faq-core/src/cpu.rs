@@ -19,6 +19,10 @@ impl Level {
     /// The fastest that this processor has.
     pub(crate) fn best() -> Self {
         static BEST: OnceLock<Level> = OnceLock::new();
+        #[cfg(test)]
+        if let Some(level) = tests::HELD.get() {
+            return level;
+        }
         *BEST.get_or_init(|| {
             Self::supported()
                 .into_iter()
@@ -58,5 +62,25 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => "AVX-512 VNNI",
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+
+    use super::Level;
+
+    thread_local! {
+        pub(super) static HELD: Cell<Option<Level>> = const { Cell::new(None) };
+    }
+
+    /// Runs `check` at each level that this processor has, as if it were the best: on this thread.
+    pub(crate) fn at_each_level(check: impl Fn(Level)) {
+        for level in Level::supported() {
+            HELD.set(Some(level));
+            check(level);
+        }
+        HELD.set(None);
     }
 }

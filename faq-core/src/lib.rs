@@ -41,7 +41,9 @@ pub use answer::{
 };
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};
-pub use embed::{BertEmbedder, EmbedError, Embedder, Precision, TextKind, instruction_set};
+pub use embed::{
+    BertEmbedder, CrossEncoder, EmbedError, Embedder, Precision, TextKind, instruction_set,
+};
 pub use engine::{
     DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine, EngineConfig, is_collection_name,
 };

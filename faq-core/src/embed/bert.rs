@@ -6,25 +6,31 @@
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use candle_transformers::models::bert::Config;
 use faq_ingest::ByteRange;
 use rayon::prelude::*;
 use serde::Deserialize;
 use tokenizers::Tokenizer;
 
-use super::arithmetic::{Float, Int8};
-use super::encoder::{Encoder, Forward};
+use super::config::Config;
+use super::encoder::Forward;
+use super::folder::{self, load_tokenizer, load_weights, optional_json, pool};
+use super::packed::{Ids, batches};
 use super::pooling::{Pooling, PoolingConfig};
-use super::weights::WeightFile;
 use super::{EmbedError, Embedder, Precision, TextKind, tokens};
 use crate::Control;
 use crate::models::find_known;
 
-/// Tokens of a batch: enough that the products are worth their set-up, few enough that a
-/// cancel is heard soon and the activations stay in the cache.
-const BATCH_TOKENS: usize = 1024;
+/// What each kind of text has before it, where the model's files say nothing.
+const E5: [&str; 2] = ["query: ", "passage: "];
+const BGE_EN: &str = "Represent this sentence for searching relevant passages: ";
+const BGE_ZH: &str = "为这个句子生成表示以用于检索相关文章：";
 
-/// A BERT encoder such as all-MiniLM-L6-v2 or bge-small-en-v1.5.
+/// An encoder of the BERT, RoBERTa or XLM-RoBERTa family in sentence-transformers layout, such as
+/// all-MiniLM-L6-v2, bge-small-en-v1.5, gte-small, multilingual-e5-small or bge-m3 (its dense
+/// vectors).
+///
+/// What stands before a question or a passage is what the model's files say; where they say nothing,
+/// what E5 and BGE models were trained with, by the name of their folder.
 ///
 /// ```no_run
 /// use faq_core::{BertEmbedder, Control, Embedder, ModelStore, Precision, TextKind};
@@ -39,6 +45,7 @@ pub struct BertEmbedder {
     name: String,
     fingerprint: String,
     dim: usize,
+    vocabulary: usize,
     /// Tokens read of one text, special ones included.
     max_tokens: usize,
     special_tokens: usize,
@@ -74,8 +81,8 @@ impl BertEmbedder {
     /// # Errors
     /// [`EmbedError`] names the file and what was wrong with it.
     pub fn load(dir: &Path, threads: usize, precision: Precision) -> Result<Self, EmbedError> {
-        let config: Config = json(&dir.join("config.json"))?;
-        check_config(dir, &config)?;
+        let config = Config::read(dir)?;
+        check_modules(dir)?;
         let pooling = match optional_json::<PoolingConfig>(&dir.join("1_Pooling/config.json"))? {
             Some(config) => config.pooling().ok_or_else(|| EmbedError::Unsupported {
                 path: dir.to_owned(),
@@ -89,30 +96,20 @@ impl BertEmbedder {
             optional_json(&dir.join("config_sentence_transformers.json"))?.unwrap_or_default();
         let max_tokens = sentence
             .max_seq_length
-            .unwrap_or(config.max_position_embeddings)
-            .min(config.max_position_embeddings);
-        let (tokenizer, special_tokens) = load_tokenizer(&dir.join("tokenizer.json"), &config)?;
+            .unwrap_or(config.positions())
+            .min(config.positions());
+        let tokenizer = load_tokenizer(dir, &config)?;
+        let special_tokens = tokens::added(&tokenizer, false);
         if max_tokens <= special_tokens {
             return Err(EmbedError::Unsupported {
                 path: dir.to_owned(),
                 detail: format!("it reads {max_tokens} tokens, {special_tokens} of them special"),
             });
         }
-        let (encoder, checksum) = load_weights(&dir.join("model.safetensors"), &config, precision)?;
-        let name = dir
-            .file_name()
-            .map_or_else(|| "bert".to_owned(), |n| n.to_string_lossy().into_owned());
-        let e5 = name.contains("e5-");
-        let prefix = |kind: &str, fallback: &str| {
-            let fallback = if e5 { fallback } else { "" };
-            prompts
-                .prompts
-                .get(kind)
-                .cloned()
-                .unwrap_or_else(|| fallback.to_owned())
-        };
-        let (query_prefix, passage_prefix) =
-            (prefix("query", "query: "), prefix("passage", "passage: "));
+        let loaded = load_weights(dir, &config, precision, |_| Ok(()))?;
+        let (encoder, checksum) = (loaded.encoder, loaded.checksum);
+        let name = folder::name(dir);
+        let [query_prefix, passage_prefix] = prefixes(&name, &prompts);
         Ok(Self {
             fingerprint: format!(
                 "bert:{checksum:08x}:{}:{}:{max_tokens}:{passage_prefix}",
@@ -121,6 +118,7 @@ impl BertEmbedder {
             ),
             name,
             dim: config.hidden_size,
+            vocabulary: config.vocab_size,
             max_tokens,
             special_tokens,
             pooling,
@@ -136,13 +134,11 @@ impl BertEmbedder {
 
     /// Length of the vectors of the model in `dir`, `None` where its configuration does not say.
     pub(crate) fn dim_of(dir: &Path) -> Option<usize> {
-        json::<Config>(&dir.join("config.json"))
-            .ok()
-            .map(|config| config.hidden_size)
+        Config::read(dir).ok().map(|config| config.hidden_size)
     }
 
     /// Vectors `[dim]` of the texts whose ids are given, all of one batch.
-    fn forward(&self, batch: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    fn forward(&self, batch: &[Ids<'_>]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let states = self.encoder.forward(batch);
         let mut rest = states.as_slice();
         let vectors: Vec<Vec<f32>> = batch
@@ -171,26 +167,29 @@ impl BertEmbedder {
             TextKind::Query => &self.query_prefix,
             TextKind::Passage => &self.passage_prefix,
         };
+        let limits = tokens::Limits {
+            tokens: self.max_tokens,
+            vocabulary: self.vocabulary,
+        };
         let ids: Vec<Vec<u32>> = texts
             .par_iter()
             .map(|text| {
                 if prefix.is_empty() {
-                    tokens::ids(&self.tokenizer, text, self.max_tokens)
+                    tokens::ids(&self.tokenizer, text, limits)
                 } else {
-                    tokens::ids(&self.tokenizer, &format!("{prefix}{text}"), self.max_tokens)
+                    tokens::ids(&self.tokenizer, &format!("{prefix}{text}"), limits)
                 }
             })
             .collect::<Result<_, _>>()?;
-        let mut order: Vec<usize> = (0..ids.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(ids[i].len()));
-        let done: Vec<Vec<(usize, Vec<f32>)>> = batches(&order, &ids)
+        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
+        let done: Vec<Vec<(usize, Vec<f32>)>> = batches(&lengths)
             .into_par_iter()
             .map(|batch| {
                 control.check()?;
                 if kind == TextKind::Passage {
                     self.gate.wait();
                 }
-                let rows: Vec<&[u32]> = batch.iter().map(|&i| ids[i].as_slice()).collect();
+                let rows: Vec<Ids<'_>> = batch.iter().map(|&i| Ids::one(&ids[i])).collect();
                 Ok(batch.iter().copied().zip(self.forward(&rows)?).collect())
             })
             .collect::<Result<_, EmbedError>>()?;
@@ -258,21 +257,54 @@ impl std::fmt::Debug for BertEmbedder {
     }
 }
 
-/// Neighbours in `order` that together have at most [`BATCH_TOKENS`] tokens.
-fn batches(order: &[usize], ids: &[Vec<u32>]) -> Vec<Vec<usize>> {
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut tokens = 0;
-    for &i in order {
-        match batches.last_mut() {
-            Some(batch) if tokens + ids[i].len() <= BATCH_TOKENS => batch.push(i),
-            _ => {
-                tokens = 0;
-                batches.push(vec![i]);
-            }
-        }
-        tokens += ids[i].len();
+/// Refuses a model whose vectors go through more than is computed here.
+fn check_modules(dir: &Path) -> Result<(), EmbedError> {
+    #[derive(Deserialize)]
+    struct Module {
+        r#type: String,
     }
-    batches
+    let modules: Option<Vec<Module>> = optional_json(&dir.join("modules.json"))?;
+    let kind = |module: &Module| {
+        let kind = module.r#type.rsplit('.').next().unwrap_or_default();
+        kind.to_owned()
+    };
+    let known = ["Transformer", "Pooling", "Normalize"];
+    match modules
+        .iter()
+        .flatten()
+        .map(kind)
+        .find(|kind| !known.contains(&kind.as_str()))
+    {
+        Some(kind) => Err(EmbedError::Unsupported {
+            path: dir.to_owned(),
+            detail: format!("its vectors go through a module {kind}, which is not known"),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What stands before a question, and before a passage.
+fn prefixes(name: &str, given: &SentenceTransformers) -> [String; 2] {
+    let name = name.to_ascii_lowercase();
+    let usual = if name.contains("e5-") {
+        E5
+    } else if name.contains("bge-") && name.contains("-en") {
+        [BGE_EN, ""]
+    } else if name.contains("bge-") && name.contains("-zh") {
+        [BGE_ZH, ""]
+    } else {
+        ["", ""]
+    };
+    let given = |kinds: &[&str], usual: &str| {
+        let prompts = kinds.iter().filter_map(|kind| given.prompts.get(*kind));
+        // Sentence-transformers writes an empty one where there is none.
+        let prompt = prompts.into_iter().find(|prompt| !prompt.is_empty());
+        prompt.cloned().unwrap_or_else(|| usual.to_owned())
+    };
+    [
+        given(&["query"], usual[0]),
+        given(&["passage", "document"], usual[1]),
+    ]
 }
 
 /// Holds batches of passages back while a question is being embedded.
@@ -314,129 +346,4 @@ impl Drop for GateGuard<'_> {
             .unwrap_or_else(PoisonError::into_inner) -= 1;
         self.0.free.notify_all();
     }
-}
-
-fn pool(name: &'static str, threads: usize) -> Result<rayon::ThreadPool, EmbedError> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(move |i| format!("{name}-{i}"))
-        .build()
-        .map_err(|e| EmbedError::Threads {
-            threads,
-            detail: e.to_string(),
-        })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, EmbedError> {
-    std::fs::read(path).map_err(|source| EmbedError::Io {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn damaged(path: &Path, detail: impl std::fmt::Display) -> EmbedError {
-    EmbedError::Damaged {
-        path: path.to_owned(),
-        detail: detail.to_string(),
-    }
-}
-
-fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, EmbedError> {
-    serde_json::from_slice(&read(path)?).map_err(|e| damaged(path, e))
-}
-
-fn optional_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, EmbedError> {
-    match json(path) {
-        Err(EmbedError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Ok(None)
-        }
-        other => other.map(Some),
-    }
-}
-
-/// Refuses sizes that no encoder of this family has, before anything is allocated by them.
-fn check_config(dir: &Path, config: &Config) -> Result<(), EmbedError> {
-    let sizes = [
-        ("vocab_size", config.vocab_size, 2_000_000),
-        ("hidden_size", config.hidden_size, 8192),
-        ("intermediate_size", config.intermediate_size, 65_536),
-        ("num_hidden_layers", config.num_hidden_layers, 256),
-        ("num_attention_heads", config.num_attention_heads, 256),
-        (
-            "max_position_embeddings",
-            config.max_position_embeddings,
-            65_536,
-        ),
-    ];
-    let path = dir.join("config.json");
-    for (name, value, most) in sizes {
-        if value == 0 || value > most {
-            return Err(damaged(
-                &path,
-                format!("{name} is {value}, and must be 1 to {most}"),
-            ));
-        }
-    }
-    if !config
-        .hidden_size
-        .is_multiple_of(config.num_attention_heads)
-    {
-        return Err(damaged(
-            &path,
-            format!(
-                "hidden_size {} is no multiple of num_attention_heads {}",
-                config.hidden_size, config.num_attention_heads
-            ),
-        ));
-    }
-    match config.model_type.as_deref() {
-        None | Some("bert") => Ok(()),
-        Some(other) => Err(EmbedError::Unsupported {
-            path: dir.to_owned(),
-            detail: format!("its model_type is {other}, and only bert is known"),
-        }),
-    }
-}
-
-/// The tokenizer with its built-in truncation and padding taken off, and how many special
-/// tokens it adds to a text.
-fn load_tokenizer(path: &Path, config: &Config) -> Result<(Tokenizer, usize), EmbedError> {
-    let mut tokenizer = Tokenizer::from_bytes(read(path)?).map_err(|e| damaged(path, e))?;
-    tokenizer
-        .with_truncation(None)
-        .map_err(|e| damaged(path, e))?;
-    tokenizer.with_padding(None);
-    let vocabulary = tokenizer.get_vocab_size(true);
-    if vocabulary > config.vocab_size {
-        return Err(damaged(
-            path,
-            format!(
-                "it has {vocabulary} tokens, and the model knows {}",
-                config.vocab_size
-            ),
-        ));
-    }
-    let special = tokenizer
-        .encode_fast("", true)
-        .map_err(|e| damaged(path, e))?
-        .len();
-    Ok((tokenizer, special))
-}
-
-/// The encoder, and the checksum of its weights.
-fn load_weights(
-    path: &Path,
-    config: &Config,
-    precision: Precision,
-) -> Result<(Box<dyn Forward>, u32), EmbedError> {
-    let file = WeightFile::open(path)?;
-    let load = || -> Result<Box<dyn Forward>, String> {
-        let weights = file.weights()?;
-        Ok(match precision {
-            Precision::Float32 => Box::new(Encoder::<Float>::load(weights, config)?),
-            Precision::Int8 => Box::new(Encoder::<Int8>::load(weights, config)?),
-        })
-    };
-    let encoder = load().map_err(|e| damaged(path, e))?;
-    Ok((encoder, file.checksum()))
 }

@@ -1,13 +1,17 @@
-//! Texts into vectors: the seam, and the BERT encoders behind it.
+//! Texts into vectors: the seam, and the encoders behind it.
 //!
 //! An [`Embedder`] knows nothing of documents or chunks; the ingest decides what it is given,
 //! so that nothing is cut off unseen.
 
 mod arithmetic;
 mod bert;
+mod config;
+mod cross;
 mod encoder;
 mod error;
+mod folder;
 mod kernels;
+mod packed;
 mod panels;
 mod pooling;
 mod product;
@@ -15,6 +19,7 @@ mod tokens;
 mod weights;
 
 pub use bert::BertEmbedder;
+pub use cross::CrossEncoder;
 pub use error::EmbedError;
 
 use faq_ingest::ByteRange;

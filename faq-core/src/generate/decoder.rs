@@ -444,8 +444,10 @@ impl Decoder {
             &mut room.hidden,
         );
         let pitch = 2 * hidden;
+        // Of a few conversations each on a thread, else tile by tile.
+        let rows = if tokens > TILE { TILE } else { 1 };
         self.pool
-            .chunks(&mut room.hidden, TILE * pitch, &|_, rows| {
+            .chunks(&mut room.hidden, rows * pitch, &|_, rows| {
                 for row in rows.chunks_exact_mut(pitch) {
                     let (gate, up) = row.split_at_mut(hidden);
                     match self.shape.gate {

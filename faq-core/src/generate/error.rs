@@ -43,6 +43,14 @@ pub enum GenerateError {
         /// What it can be.
         wanted: &'static str,
     },
+    /// A grammar that no model can be held to.
+    #[error("the {kind} cannot be used: {detail}")]
+    InvalidGrammar {
+        /// `JSON schema` or `regular expression`.
+        kind: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The prompt does not fit the model's context.
     #[error("the prompt has {tokens} tokens, and the model's context holds {context}")]
     PromptTooLong {
@@ -96,6 +104,7 @@ impl GenerateError {
             Self::Damaged { .. } => "model_damaged",
             Self::Unsupported { .. } => "model_unsupported",
             Self::InvalidOption { .. } => "invalid_option",
+            Self::InvalidGrammar { .. } => "invalid_grammar",
             Self::PromptTooLong { .. } => "prompt_too_long",
             Self::Template(_) | Self::Tokenizer(_) | Self::Model(_) => "generation_failed",
             Self::Remote { .. } => "endpoint_failed",

@@ -17,6 +17,7 @@ use super::attention::{Attention, Snapshot};
 use super::batch::{Batch, Failure, Member, Step};
 use super::decoder::{Decoder, Wanted};
 use super::gguf::{Fault, Gguf};
+use super::grammar::Holder;
 use super::kept::{self, Kept};
 use super::sampler::Sampler;
 use super::slot::{Slot, Taken};
@@ -98,6 +99,7 @@ pub struct LocalModel {
     seats: Slot<Option<Attention>>,
     prefixes: Mutex<Prefixes>,
     kept: Option<Kept>,
+    holder: Holder,
 }
 
 /// Beginnings of prompts, most recently used last.
@@ -202,6 +204,7 @@ impl LocalModel {
             seats: Slot::new((0..options.conversations.max(1)).map(|_| None).collect()),
             prefixes: Mutex::default(),
             kept,
+            holder: Holder::default(),
             decoder,
         })
     }
@@ -438,6 +441,10 @@ impl Generator for LocalModel {
         control.check()?;
         options.check()?;
         let prompt = self.prompt(messages, options.fixed_messages)?;
+        let mut held = match &options.grammar {
+            Some(grammar) => Some(self.holder.hold(grammar, &self.tokenizer)?),
+            None => None,
+        };
         let most = options.max_tokens.min(self.context - prompt.tokens.len());
         let mut generation = Generation {
             text: String::new(),
@@ -454,6 +461,9 @@ impl Generator for LocalModel {
         let mut sampler = Sampler::new(options);
         let mut stream = TextStream::new(&options.stop, sink);
         loop {
+            if let Some(held) = &mut held {
+                held.allow(&mut scores)?;
+            }
             let token = sampler
                 .choose(&mut scores)
                 .ok_or_else(|| GenerateError::Model("its scores are no numbers".into()))?;
@@ -466,7 +476,9 @@ impl Generator for LocalModel {
             }
             generation.completion_tokens += 1;
             let mut bytes = self.tokenizer.token_bytes(token);
-            if generation.completion_tokens == 1 && self.tokenizer.leads_with_space() {
+            // A grammar means the text as it is, first blank or none.
+            let leads = held.is_none() && self.tokenizer.leads_with_space();
+            if generation.completion_tokens == 1 && leads {
                 bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
             }
             let flow = stream.push(bytes);
@@ -474,6 +486,12 @@ impl Generator for LocalModel {
                 generation.stop = flow.reason();
                 generation.text = stream.into_text();
                 return Ok(generation);
+            }
+            if let Some(held) = &mut held
+                && held.take(token)?
+            {
+                generation.stop = StopReason::End;
+                break;
             }
             if generation.completion_tokens == most {
                 break;

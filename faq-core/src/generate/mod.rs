@@ -8,6 +8,7 @@ mod batch;
 mod decoder;
 mod error;
 mod gguf;
+mod grammar;
 mod kept;
 mod kernels;
 mod layer;
@@ -28,6 +29,7 @@ mod template;
 mod tokenizer;
 
 pub use error::GenerateError;
+pub use grammar::Grammar;
 pub use local::{LocalModel, LocalOptions};
 pub use options::GenerateOptions;
 #[cfg(feature = "remote")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::GenerateError;
+use super::{GenerateError, Grammar};
 
 /// Most stop texts of a call.
 const STOPS: usize = 64;
@@ -63,6 +63,9 @@ pub struct GenerateOptions {
     /// Number of leading messages that are the same from call to call (system prompt and
     /// worked examples). A local model keeps its state after them and does not read them again.
     pub fixed_messages: usize,
+    /// What the whole text has to be. A token that cannot belong to it is taken out before the first
+    /// stage, and the generation ends where it is complete. Default none.
+    pub grammar: Option<Grammar>,
 }
 
 impl Default for GenerateOptions {
@@ -80,6 +83,7 @@ impl Default for GenerateOptions {
             seed: 0,
             stop: Vec::new(),
             fixed_messages: 0,
+            grammar: None,
         }
     }
 }
@@ -88,7 +92,9 @@ impl GenerateOptions {
     /// Whether a model can write by these; every generator asks before it begins.
     ///
     /// # Errors
-    /// [`GenerateError::InvalidOption`] names the first field that cannot be.
+    /// [`GenerateError::InvalidOption`] names the first field that cannot be, and
+    /// [`GenerateError::InvalidGrammar`] says what is wrong with the grammar, as far as can be seen
+    /// without a model.
     pub fn check(&self) -> Result<(), GenerateError> {
         let invalid = |field, value: String, wanted| {
             Err(GenerateError::InvalidOption {
@@ -133,7 +139,7 @@ impl GenerateOptions {
             let bytes = format!("a text of {} bytes", long.len());
             return invalid("stop", bytes, "texts of 1024 bytes at most");
         }
-        Ok(())
+        self.grammar.as_ref().map_or(Ok(()), Grammar::check)
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::stream::{Flow, TextStream};
-use super::{GenerateError, GenerateOptions, Generation, Generator, Message, StopReason};
+use super::{GenerateError, GenerateOptions, Generation, Generator, Grammar, Message, StopReason};
 use crate::Control;
 
 /// How often a call looks at its control while the endpoint is silent.
@@ -160,7 +160,11 @@ impl RemoteModel {
         }
     }
 
-    fn body(&self, messages: &[Message], options: &GenerateOptions) -> Value {
+    fn body(
+        &self,
+        messages: &[Message],
+        options: &GenerateOptions,
+    ) -> Result<Value, GenerateError> {
         let turns: Vec<Value> = messages
             .iter()
             .map(|m| json!({"role": m.role.name(), "content": m.content}))
@@ -211,8 +215,23 @@ impl RemoteModel {
         if ollama && options.penalty_tokens != usual.penalty_tokens {
             knobs["repeat_last_n"] = json!(options.penalty_tokens);
         }
+        let schema = match &options.grammar {
+            None => None,
+            Some(Grammar::JsonSchema(schema)) => Some(schema),
+            Some(other) => {
+                return Err(GenerateError::InvalidOption {
+                    field: "grammar",
+                    value: format!("a {}", other.kind()),
+                    wanted: "a JSON schema for a model behind an endpoint",
+                });
+            }
+        };
         match self.options.api {
             RemoteApi::OpenAi => {
+                if let Some(schema) = schema {
+                    let named = json!({"name": "answer", "strict": true, "schema": schema});
+                    body["response_format"] = json!({"type": "json_schema", "json_schema": named});
+                }
                 knobs["max_tokens"] = json!(options.max_tokens);
                 knobs["stream_options"] = json!({"include_usage": true});
                 if let (Some(body), Some(knobs)) = (body.as_object_mut(), knobs.as_object_mut()) {
@@ -220,13 +239,16 @@ impl RemoteModel {
                 }
             }
             RemoteApi::Ollama => {
+                if let Some(schema) = schema {
+                    body["format"] = schema.clone();
+                }
                 knobs["num_predict"] = json!(options.max_tokens);
                 // Without it Ollama cuts a longer prompt off and says nothing.
                 knobs["num_ctx"] = json!(self.options.context_tokens);
                 body["options"] = knobs;
             }
         }
-        body
+        Ok(body)
     }
 
     /// Sends the call, and hands the lines of the answer to a channel.
@@ -384,7 +406,7 @@ impl Generator for RemoteModel {
         if options.max_tokens == 0 {
             return Ok(generation);
         }
-        let events = self.call(&self.body(messages, options))?;
+        let events = self.call(&self.body(messages, options)?)?;
         let mut stream = TextStream::new(&options.stop, sink);
         let mut stop = None;
         let mut counted = None;

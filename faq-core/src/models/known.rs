@@ -135,6 +135,22 @@ impl KnownModel {
             languages: None,
             about: "1.1 GB; answers worth reading",
         },
+        Self {
+            name: "multilingual-e5-small",
+            aliases: &["intfloat/multilingual-e5-small", "e5-small"],
+            kind: ModelKind::Embedding,
+            hub: "intfloat/multilingual-e5-small",
+            files: &[
+                same("config.json", None),
+                same("tokenizer.json", None),
+                same("modules.json", None),
+                same("sentence_bert_config.json", None),
+                same("1_Pooling/config.json", None),
+                same("model.safetensors", None),
+            ],
+            languages: None,
+            about: "a hundred languages into 384 dimensions; 490 MB",
+        },
     ];
 }
 

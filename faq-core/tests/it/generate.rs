@@ -1,6 +1,7 @@
 //! Generators: one suite for all of them, and what each owes beyond it.
 
 mod conformance;
+mod grammar;
 mod hostile_files;
 mod local;
 #[cfg(feature = "remote")]

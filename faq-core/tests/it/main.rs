@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 mod answering;
+mod damage;
 mod embedding;
+mod encoders;
 mod engine;
 mod generate;
 mod reader;

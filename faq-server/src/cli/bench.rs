@@ -70,6 +70,29 @@ struct Measured {
     question_ms: Option<f64>,
 }
 
+/// What a kind of model is measured by, for people.
+type Columns = &'static [(&'static str, fn(&Measured) -> Option<f64>)];
+
+/// The tables of models that write and of models that embed.
+const TABLES: [(ModelKind, Columns); 2] = [
+    (
+        ModelKind::Generation,
+        &[
+            ("read t/s", |model| model.reading_tokens_per_s),
+            ("write t/s", |model| model.writing_tokens_per_s),
+            ("limit t/s", |model| model.writing_limit_tokens_per_s),
+            ("first ms", |model| model.first_token_ms),
+        ],
+    ),
+    (
+        ModelKind::Embedding,
+        &[
+            ("embed t/s", |model| model.embedding_tokens_per_s),
+            ("question ms", |model| model.question_ms),
+        ],
+    ),
+];
+
 /// A model that is here.
 struct Found {
     name: String,
@@ -276,62 +299,33 @@ fn print(bench: &Bench, out: &mut Output) -> Result<()> {
         "{} threads, kernels for {}, memory {:.1} GB/s",
         bench.threads, bench.kernels, bench.memory_gb_per_s
     ))?;
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
     let memory = |bytes: Option<u64>| bytes.map_or("-".to_owned(), size);
-    let rows = |kind: ModelKind, cells: &dyn Fn(&Measured) -> Vec<String>| -> Vec<Vec<String>> {
-        let of_kind = bench.models.iter().filter(|m| m.kind == kind.to_string());
-        of_kind
+    for (kind, columns) in TABLES {
+        let rows: Vec<Vec<String>> = bench
+            .models
+            .iter()
+            .filter(|model| model.kind == kind.to_string())
             .map(|model| {
-                let mut row = vec![model.name.clone(), size(model.bytes)];
-                row.push(format!("{:.2}", model.load_s));
-                row.extend(cells(model));
+                let load = format!("{:.2}", model.load_s);
+                let mut row = vec![model.name.clone(), size(model.bytes), load];
+                let numbers = columns.iter().map(|(_, of)| of(model));
+                row.extend(numbers.map(|n| n.map_or("-".to_owned(), |n| format!("{n:.1}"))));
                 row.extend([memory(model.rest_bytes), memory(model.peak_bytes)]);
                 row
             })
-            .collect()
-    };
-    let writers = rows(ModelKind::Generation, &|model| {
-        [
-            model.reading_tokens_per_s,
-            model.writing_tokens_per_s,
-            model.writing_limit_tokens_per_s,
-            model.first_token_ms,
-        ]
-        .map(number)
-        .into()
-    });
-    let header = [
-        "model",
-        "file",
-        "load s",
-        "read t/s",
-        "write t/s",
-        "limit t/s",
-        "first ms",
-        "at rest",
-        "peak",
-    ];
-    if !writers.is_empty() {
-        for line in table(&header, &writers, &[1, 2, 3, 4, 5, 6, 7, 8]) {
-            out.line(line)?;
+            .collect();
+        if rows.is_empty() {
+            continue;
         }
-    }
-    let embedders = rows(ModelKind::Embedding, &|model| {
-        [model.embedding_tokens_per_s, model.question_ms]
-            .map(number)
-            .into()
-    });
-    let header = [
-        "model",
-        "file",
-        "load s",
-        "embed t/s",
-        "question ms",
-        "at rest",
-        "peak",
-    ];
-    if !embedders.is_empty() {
-        for line in table(&header, &embedders, &[1, 2, 3, 4, 5, 6]) {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let header = [
+            &["model", "file", "load s"][..],
+            &names,
+            &["at rest", "peak"],
+        ]
+        .concat();
+        let right: Vec<usize> = (1..header.len()).collect();
+        for line in table(&header, &rows, &right) {
             out.line(line)?;
         }
     }

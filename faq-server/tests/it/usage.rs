@@ -171,6 +171,66 @@ fn models_are_listed_and_found() {
 }
 
 #[test]
+fn models_are_measured() {
+    let world = World::new();
+    let names = ["all-minilm-l6-v2", "smollm2-135m-instruct"];
+    let bench = world.ok(&["models", "bench", "--json", names[0], names[1]]);
+    assert!(bench["threads"].as_u64().unwrap() > 0);
+    assert!(bench["memory_gb_per_s"].as_f64().unwrap() > 0.0);
+    let models = bench["models"].as_array().unwrap();
+    let numbers = [
+        &["load_s", "embedding_tokens_per_s", "question_ms"][..],
+        &[
+            "load_s",
+            "reading_tokens_per_s",
+            "writing_tokens_per_s",
+            "first_token_ms",
+            "writing_limit_tokens_per_s",
+        ],
+    ];
+    assert_eq!(models.len(), 2);
+    for ((model, name), numbers) in models.iter().zip(names).zip(numbers) {
+        assert_eq!(model["name"], name);
+        assert!(model["bytes"].as_u64().unwrap() > 90_000_000);
+        for number in numbers {
+            assert!(model[number].as_f64().unwrap() > 0.0, "{number}: {model}");
+        }
+    }
+    assert!(models[0]["writing_tokens_per_s"].is_null());
+    assert!(models[1]["question_ms"].is_null());
+
+    let told = world.run(&["models", "bench", names[0]]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let lines: Vec<&str> = told.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{told:?}");
+    assert!(lines[0].contains("threads, kernels for "), "{told:?}");
+    let header: Vec<&str> = lines[1]
+        .split("  ")
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    let header: Vec<&str> = header.iter().map(|cell| cell.trim()).collect();
+    assert_eq!(
+        header,
+        [
+            "model",
+            "file",
+            "load s",
+            "embed t/s",
+            "question ms",
+            "at rest",
+            "peak"
+        ]
+    );
+    assert!(
+        lines[2].starts_with(names[0]) && !lines[2].contains(" - "),
+        "{told:?}"
+    );
+    world
+        .run(&["models", "bench", "--json", "nonsense"])
+        .failed(1, "model_missing");
+}
+
+#[test]
 fn the_doctor_finds_what_is_broken_and_keeps_secrets() {
     let world = World::with_handbook();
     let mut command = world.command(&["doctor", "--json"]);

@@ -18,10 +18,30 @@ fn shapes() -> impl Iterator<Item = (usize, usize, usize)> {
     edges.chain((1..=600).map(|depth| (depth % 8 + 1, depth % 67 + 1, depth)))
 }
 
+/// Every number of columns with every depth from 1 to 600, and every number of rows that a tile has
+/// beyond and below with every number of columns.
+fn every_shape() -> impl Iterator<Item = (usize, usize, usize)> {
+    let deep = (1..=600).flat_map(|columns| (1..=600).map(move |depth| (2, columns, depth)));
+    let tall = (1..=60).flat_map(|rows| (1..=600).map(move |columns| (rows, columns, 20)));
+    let taller = (61..=600).map(|rows| (rows, 67, 20));
+    deep.chain(tall).chain(taller)
+}
+
 const REST: f32 = 77.0;
 
 #[test]
 fn floats_equal_the_plain_sum() {
+    floats_equal(shapes);
+}
+
+/// `cargo test --release -p faq-core --lib every_shape -- --ignored`
+#[test]
+#[ignore = "minutes"]
+fn floats_equal_the_plain_sum_for_every_shape() {
+    floats_equal(every_shape);
+}
+
+fn floats_equal<S: Iterator<Item = (usize, usize, usize)>>(shapes: impl Fn() -> S) {
     for level in Level::supported() {
         for (rows, columns, depth) in shapes() {
             // Small whole numbers, so that no order of the sum rounds anything.
@@ -51,9 +71,10 @@ fn floats_equal_the_plain_sum() {
                 (Kernels::of(level).floats)(rows, &job, &mut out);
                 for (r, row) in values.chunks_exact(columns + 2).enumerate() {
                     for (c, found) in row[..columns].iter().enumerate() {
-                        let sum: f32 = (0..depth)
-                            .map(|i| a[r * stride + i] * b[c * depth + i])
-                            .sum();
+                        let row = &a[r * stride..][..depth];
+                        let column = &b[c * depth..][..depth];
+                        let pairs = row.iter().zip(column);
+                        let sum = pairs.map(|(x, y)| (x * y) as i32).sum::<i32>() as f32;
                         let start = bias.get(c).copied().unwrap_or(0.0);
                         let wanted = sum + start + if add { REST } else { 0.0 };
                         assert_eq!(*found, wanted, "{level:?} {rows}x{columns}x{depth}");
@@ -67,6 +88,17 @@ fn floats_equal_the_plain_sum() {
 
 #[test]
 fn bytes_equal_the_plain_sum() {
+    bytes_equal(shapes);
+}
+
+/// `cargo test --release -p faq-core --lib every_shape -- --ignored`
+#[test]
+#[ignore = "minutes"]
+fn bytes_equal_the_plain_sum_for_every_shape() {
+    bytes_equal(every_shape);
+}
+
+fn bytes_equal<S: Iterator<Item = (usize, usize, usize)>>(shapes: impl Fn() -> S) {
     for level in Level::supported() {
         for (rows, columns, depth) in shapes() {
             let padded = depth.next_multiple_of(4);
@@ -116,11 +148,12 @@ fn bytes_equal_the_plain_sum() {
                 (Kernels::of(level).bytes)(rows, &job, &mut out);
                 for (r, row) in values.chunks_exact(columns + 2).enumerate() {
                     for (c, found) in row[..columns].iter().enumerate() {
-                        let sum: i64 = (0..depth)
-                            .map(|i| {
-                                (i64::from(a[r * stride + i]) - i64::from(zeros[r * every]))
-                                    * i64::from(b[c * padded + i])
-                            })
+                        let row = &a[r * stride..][..depth];
+                        let column = &b[c * padded..][..depth];
+                        let zero = zeros[r * every];
+                        let pairs = row.iter().zip(column);
+                        let sum: i32 = pairs
+                            .map(|(x, y)| (i32::from(*x) - zero) * i32::from(*y))
                             .sum();
                         let start = bias.get(c).copied().unwrap_or(0.0);
                         let scaled = sum as f32 * (scales[r * every] * column_scales[c]) + start;

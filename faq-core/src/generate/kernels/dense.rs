@@ -60,13 +60,21 @@ unsafe fn rounded<S: Simd>(halves: [S::Floats; 2]) -> (Block, [S::Floats; 2]) {
     (block, codes)
 }
 
-/// Calls `step` with each vector of `a` and of `b`, and puts what it gives into `a`.
+/// What comes of two vectors. No closure: one that is not made part of its caller would not be compiled
+/// for the instructions of `S`, and call a function for each of them.
+trait Step {
+    /// # Safety
+    /// The processor has the instructions of `S`.
+    unsafe fn of<S: Simd>(&self, a: S::Floats, b: S::Floats) -> S::Floats;
+}
+
+/// Replaces each vector of `a` by what `step` makes of it and the one of `b`.
 #[inline(always)]
-unsafe fn zip<S: Simd>(a: &mut [f32], b: &[f32], step: impl Fn(S::Floats, S::Floats) -> S::Floats) {
+unsafe fn zip<S: Simd>(a: &mut [f32], b: &[f32], step: &impl Step) {
     let (mut a, mut b) = (a.chunks_exact_mut(LANES), b.chunks_exact(LANES));
     for (a, b) in (&mut a).zip(&mut b) {
         S::store(
-            step(S::load(a.as_ptr()), S::load(b.as_ptr())),
+            step.of::<S>(S::load(a.as_ptr()), S::load(b.as_ptr())),
             a.as_mut_ptr(),
         );
     }
@@ -76,54 +84,82 @@ unsafe fn zip<S: Simd>(a: &mut [f32], b: &[f32], step: impl Fn(S::Floats, S::Flo
         left[..a.len()].copy_from_slice(a);
         right[..a.len()].copy_from_slice(&b[..a.len()]);
         S::store(
-            step(S::load(left.as_ptr()), S::load(right.as_ptr())),
+            step.of::<S>(S::load(left.as_ptr()), S::load(right.as_ptr())),
             left.as_mut_ptr(),
         );
         a.copy_from_slice(&left[..a.len()]);
     }
 }
 
+struct Sum;
+
+impl Step for Sum {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(&self, a: S::Floats, b: S::Floats) -> S::Floats {
+        S::add(a, b)
+    }
+}
+
 /// `a += b`.
 #[inline(always)]
 pub(super) unsafe fn add<S: Simd>(a: &mut [f32], b: &[f32]) {
-    zip::<S>(a, b, |a, b| S::add(a, b));
+    zip::<S>(a, b, &Sum);
+}
+
+struct Silu;
+
+impl Step for Silu {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(&self, gate: S::Floats, up: S::Floats) -> S::Floats {
+        let power = exp2::<S>(S::mul(gate, S::splat(-LOG2_E)));
+        S::mul(S::div(gate, S::add(power, S::splat(1.0))), up)
+    }
 }
 
 /// `gate = silu(gate) * up`.
 #[inline(always)]
 pub(super) unsafe fn gate<S: Simd>(gate: &mut [f32], up: &[f32]) {
-    zip::<S>(gate, up, |gate, up| {
-        let power = exp2::<S>(S::mul(gate, S::splat(-LOG2_E)));
+    zip::<S>(gate, up, &Silu);
+}
+
+struct Gelu;
+
+impl Step for Gelu {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(&self, gate: S::Floats, up: S::Floats) -> S::Floats {
+        // Twice the square root of 2 / pi.
+        const SLOPE: f32 = 1.595_769;
+        let square = S::mul(gate, gate);
+        let inner = S::mul_add(square, S::splat(0.044_715), S::splat(1.0));
+        let power = exp2::<S>(S::mul(S::mul(gate, inner), S::splat(-SLOPE * LOG2_E)));
         S::mul(S::div(gate, S::add(power, S::splat(1.0))), up)
-    });
+    }
 }
 
 /// `gate = gelu(gate) * up`, with the approximation by tanh (Hendrycks and Gimpel, 2016):
 /// `x / 2 (1 + tanh(t))` is `x / (1 + exp(-2 t))`.
 #[inline(always)]
 pub(super) unsafe fn gate_gelu<S: Simd>(gate: &mut [f32], up: &[f32]) {
-    // Twice the square root of 2 / pi.
-    const SLOPE: f32 = 1.595_769;
-    zip::<S>(gate, up, |gate, up| {
-        let square = S::mul(gate, gate);
-        let inner = S::mul_add(square, S::splat(0.044_715), S::splat(1.0));
-        let power = exp2::<S>(S::mul(S::mul(gate, inner), S::splat(-SLOPE * LOG2_E)));
-        S::mul(S::div(gate, S::add(power, S::splat(1.0))), up)
-    });
+    zip::<S>(gate, up, &Gelu);
+}
+
+/// `cap * tanh(x / cap)`.
+#[inline(always)]
+unsafe fn bent<S: Simd>(x: S::Floats, cap: f32) -> S::Floats {
+    S::mul(tanh::<S>(S::mul(x, S::splat(1.0 / cap))), S::splat(cap))
 }
 
 /// `x = cap * tanh(x / cap)`.
 #[inline(always)]
 pub(super) unsafe fn soft_cap<S: Simd>(x: &mut [f32], cap: f32) {
     let mut vectors = x.chunks_exact_mut(LANES);
-    let bend = |x| S::mul(tanh::<S>(S::mul(x, S::splat(1.0 / cap))), S::splat(cap));
     for x in &mut vectors {
-        S::store(bend(S::load(x.as_ptr())), x.as_mut_ptr());
+        S::store(bent::<S>(S::load(x.as_ptr()), cap), x.as_mut_ptr());
     }
     let rest = vectors.into_remainder();
     let mut wide = [0.0; LANES];
     wide[..rest.len()].copy_from_slice(rest);
-    S::store(bend(S::load(wide.as_ptr())), wide.as_mut_ptr());
+    S::store(bent::<S>(S::load(wide.as_ptr()), cap), wide.as_mut_ptr());
     rest.copy_from_slice(&wide[..rest.len()]);
 }
 
@@ -148,9 +184,17 @@ pub(super) unsafe fn normalise<S: Simd>(x: &[f32], weight: &[f32], epsilon: f32,
     let mean = (S::sum(squares) + rest) / x.len() as f32;
     let scale = 1.0 / (mean + epsilon).sqrt();
     out.copy_from_slice(x);
-    zip::<S>(out, weight, |x, weight| {
-        S::mul(S::mul(x, S::splat(scale)), weight)
-    });
+    zip::<S>(out, weight, &Weighed(scale));
+}
+
+/// `a * scale * b`.
+struct Weighed(f32);
+
+impl Step for Weighed {
+    #[inline(always)]
+    unsafe fn of<S: Simd>(&self, x: S::Floats, weight: S::Floats) -> S::Floats {
+        S::mul(S::mul(x, S::splat(self.0)), weight)
+    }
 }
 
 /// Turns pairs `(i, i + half)` of each head by the angles whose cosines and sines are given.
@@ -179,6 +223,12 @@ pub(super) fn rotate_neighbours(heads: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+/// `-x`.
+#[inline(always)]
+unsafe fn negative<S: Simd>(x: S::Floats) -> S::Floats {
+    S::mul(x, S::splat(-1.0))
+}
+
 /// Two to the power of `x`; 2^-126 where `x` is below that, and 2^127 where it is above.
 ///
 /// The whole part goes into the exponent; of the rest, within a half, the Taylor series of
@@ -194,12 +244,11 @@ pub(super) unsafe fn exp2<S: Simd>(x: S::Floats) -> S::Floats {
         std::f32::consts::LN_2,
         1.0,
     ];
-    let negative = |x| S::mul(x, S::splat(-1.0));
     // The bound comes first: the larger of it and of what is no number is the latter.
     let x = S::max(S::splat(-126.0), x);
-    let x = negative(S::max(S::splat(-126.99), negative(x)));
+    let x = negative::<S>(S::max(S::splat(-126.99), negative::<S>(x)));
     let whole = S::round(x);
-    let part = S::add(x, negative(whole));
+    let part = S::add(x, negative::<S>(whole));
     let mut sum = S::splat(TERMS[0]);
     for term in &TERMS[1..] {
         sum = S::mul_add(sum, part, S::splat(*term));

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use faq_core::generate::{
-    GenerateError, GenerateOptions, Generator, Message, RemoteApi, RemoteModel, RemoteOptions,
-    Role, StopReason,
+    GenerateError, GenerateOptions, Generator, Grammar, Message, RemoteApi, RemoteModel,
+    RemoteOptions, Role, StopReason,
 };
 use faq_core::{Control, Interrupted};
 use serde_json::{Value, json};
@@ -221,6 +221,52 @@ fn requests_carry_what_was_asked() {
     };
     let generation = run(&RemoteModel::new(options), &messages, &asked).unwrap();
     assert_eq!(generation.text, "ok");
+}
+
+#[test]
+fn a_schema_is_sent_as_each_kind_of_endpoint_takes_it() {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let held = |grammar| GenerateOptions {
+        grammar: Some(grammar),
+        ..at_most(5)
+    };
+    for api in [RemoteApi::OpenAi, RemoteApi::Ollama] {
+        let sent = schema.clone();
+        let server = Server::new(move |request, stream| {
+            let wanted = match api {
+                RemoteApi::OpenAi => {
+                    let format = &request.body["response_format"];
+                    assert_eq!(format["type"], "json_schema");
+                    assert_eq!(format["json_schema"]["strict"], true);
+                    &format["json_schema"]["schema"]
+                }
+                RemoteApi::Ollama => &request.body["format"],
+            };
+            assert_eq!(*wanted, sent);
+            begin(stream, "200 OK");
+            let _ = stream.write_all(match api {
+                RemoteApi::OpenAi => {
+                    b"data: {\"choices\":[{\"delta\":{\"content\":\"{}\"}}]}\n\ndata: [DONE]\n\n"
+                        .as_slice()
+                }
+                RemoteApi::Ollama => b"{\"message\":{\"content\":\"{}\"},\"done\":true}\n",
+            });
+        });
+        let model = RemoteModel::new(RemoteOptions::new(api, server.url(), "m"));
+        let options = held(Grammar::JsonSchema(schema.clone()));
+        assert_eq!(run(&model, &[user("Hi")], &options).unwrap().text, "{}");
+        let refused = run(&model, &[user("Hi")], &held(Grammar::Regex("a".into())));
+        assert!(
+            matches!(
+                refused,
+                Err(GenerateError::InvalidOption {
+                    field: "grammar",
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]

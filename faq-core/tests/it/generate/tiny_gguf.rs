@@ -8,6 +8,7 @@ pub(super) enum Meta {
     Text(String),
     Texts(Vec<String>),
     Ints(Vec<i32>),
+    Floats(Vec<f32>),
 }
 
 /// A tensor of 32-bit floats, innermost dimension first.
@@ -112,6 +113,31 @@ fn weights(name: &str, shape: &[u64]) -> Weights {
 }
 
 impl Tiny {
+    /// The same size of model with a SentencePiece tokenizer: bytes, letters and a few words.
+    pub(super) fn sentencepiece() -> Self {
+        let mut tokens = vec!["<unk>".to_owned(), "<s>".into(), "</s>".into()];
+        let mut kinds = vec![2, 3, 3];
+        tokens.extend((0..=255).map(|byte| format!("<0x{byte:02X}>")));
+        kinds.resize(tokens.len(), 6);
+        tokens.push("▁".into());
+        tokens.extend((' '..='~').skip(1).map(String::from));
+        tokens.extend(["▁yes", "▁no", "\":", "▁\"", "true", "12", "ä", "语"].map(String::from));
+        kinds.resize(tokens.len(), 1);
+        let scores = (0..tokens.len()).map(|rank| -(rank as f32)).collect();
+        let vocabulary = tokens.len() as u64;
+        let mut tiny = Self::default()
+            .without("tokenizer.ggml.pre")
+            .without("tokenizer.ggml.merges")
+            .set("tokenizer.ggml.model", Meta::Text("llama".into()))
+            .set("tokenizer.ggml.tokens", Meta::Texts(tokens))
+            .set("tokenizer.ggml.token_type", Meta::Ints(kinds))
+            .set("tokenizer.ggml.scores", Meta::Floats(scores))
+            .set("tokenizer.ggml.bos_token_id", Meta::U32(1))
+            .set("tokenizer.ggml.eos_token_id", Meta::U32(2));
+        tiny.tensors[0] = weights("token_embd.weight", &[16, vocabulary]);
+        tiny
+    }
+
     pub(super) fn set(mut self, key: &str, value: Meta) -> Self {
         self.meta.retain(|(k, _)| k != key);
         self.meta.push((key.into(), value));
@@ -150,6 +176,12 @@ impl Tiny {
                     for text in texts {
                         push_text(&mut out, text);
                     }
+                }
+                Meta::Floats(floats) => {
+                    out.extend(9_u32.to_le_bytes());
+                    out.extend(6_u32.to_le_bytes());
+                    out.extend((floats.len() as u64).to_le_bytes());
+                    out.extend(floats.iter().flat_map(|x| x.to_le_bytes()));
                 }
                 Meta::Ints(ints) => {
                     out.extend(9_u32.to_le_bytes());
