@@ -34,6 +34,7 @@ pub mod memory;
 pub mod metrics;
 pub mod page;
 pub mod report;
+pub mod rerank;
 pub mod retrieve;
 pub mod significance;
 pub mod sweep;

@@ -29,6 +29,7 @@ mod ingest;
 mod models;
 mod open;
 mod passage;
+mod rerank;
 mod search;
 mod tables;
 mod windows;
@@ -39,7 +40,9 @@ pub use answer::{
 };
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};
-pub use embed::{BertEmbedder, EmbedError, Embedder, Precision, TextKind, instruction_set};
+pub use embed::{
+    BertEmbedder, EmbedError, Embedder, Precision, TextKind, TokenVectors, instruction_set,
+};
 pub use engine::{
     DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine, EngineConfig, is_collection_name,
 };
@@ -62,6 +65,7 @@ pub use models::{
     DownloadProgress, KnownFile, KnownModel, ModelEntry, ModelError, ModelKind, ModelStore,
 };
 pub use passage::{Passage, SearchResponse, SearchTimings};
+pub use rerank::Rerank;
 pub use search::{MAX_QUESTION_BYTES, SearchOptions};
 
 /// Lower-case hexadecimal.

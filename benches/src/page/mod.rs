@@ -41,6 +41,7 @@ struct Entry {
     /// The settings in words.
     label: String,
     mode: String,
+    reranked: bool,
     queries: usize,
     documents: usize,
     metrics: Metrics,
@@ -193,6 +194,7 @@ impl Entry {
             data: row.cell.data(),
             label: row.cell.label(),
             mode: row.cell.mode_name().to_owned(),
+            reranked: row.cell.rerank.is_some(),
             queries: row.queries,
             documents: row.documents,
             metrics: row.metrics,
@@ -207,8 +209,9 @@ impl Entry {
     fn of_report(report: &Report) -> impl Iterator<Item = Self> + '_ {
         report.runs.iter().map(|run| Self {
             data: format!("{}/{}", report.data_set, report.split),
-            label: report::label(&run.mode, run.fusion.as_deref()),
+            label: run.label(),
             mode: run.mode.clone(),
+            reranked: run.rerank.is_some(),
             queries: report.queries,
             documents: report.documents,
             metrics: run.metrics,
@@ -291,13 +294,14 @@ fn results(entries: &[&Entry]) -> String {
     page + "</div>\n"
 }
 
-/// Quality against latency, a colour for each mode.
+/// Quality against latency, a colour for each mode, with and without reranking.
 fn trade(entries: &[&Entry]) -> Plot {
     let modes = ["keyword", "dense", "hybrid"];
-    let series = modes.iter().filter_map(|mode| {
+    let kinds = modes.iter().flat_map(|mode| [(mode, false), (mode, true)]);
+    let series = kinds.filter_map(|(mode, reranked)| {
         let points: Vec<Point> = entries
             .iter()
-            .filter(|entry| entry.mode == *mode)
+            .filter(|entry| entry.mode == *mode && entry.reranked == reranked)
             .map(|entry| Point {
                 x: entry.latency.whole.p50,
                 y: entry.quality(),
@@ -310,13 +314,14 @@ fn trade(entries: &[&Entry]) -> Plot {
             })
             .collect();
         (!points.is_empty()).then(|| Series {
-            name: (*mode).to_owned(),
+            name: format!("{mode}{}", if reranked { ", reranked" } else { "" }),
             points,
         })
     });
     Plot {
         title: format!("{} against latency", QUALITY.name()),
         x: "p50 of a search, ms".to_owned(),
+        logarithmic: true,
         y: QUALITY.name().to_owned(),
         series: series.collect(),
         joined: false,

@@ -6,4 +6,5 @@ mod embedding;
 mod engine;
 mod generate;
 mod reader;
+mod reranking;
 mod support;
