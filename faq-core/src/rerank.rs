@@ -21,6 +21,10 @@ pub struct Rerank {
     pub weight: f32,
 }
 
+/// What is left of the weight in languages that the embedder does not know: as much as the shipped fusion
+/// leaves to cosines there.
+const FOREIGN_WEIGHT: f32 = 0.4;
+
 impl Default for Rerank {
     fn default() -> Self {
         Self {
@@ -45,6 +49,15 @@ impl Rerank {
             )));
         }
         Ok(())
+    }
+
+    /// The same for a language that the embedder knows or not: the tokens of one that it does not know
+    /// say less.
+    pub(crate) fn in_language(self, known: bool) -> Self {
+        Self {
+            weight: self.weight * if known { 1.0 } else { FOREIGN_WEIGHT },
+            ..self
+        }
     }
 
     /// Brings `hits`, best first, into their new order. The score of one that is looked at becomes
@@ -99,13 +112,73 @@ pub(crate) fn unit(mode: Mode, fusion: Fusion, hits: &[faq_index::Hit]) -> f32 {
     if open_ended && best > 0.0 { best } else { 1.0 }
 }
 
-/// The window of a passage that is nearest to the question, as it was embedded.
+/// The window of a passage that is nearest to the question, below what says what it is about: the
+/// document's title, and the header of the table that it begins in.
 fn read(hit: &Passage) -> Cow<'_, str> {
     let first = hit.windows.first().copied();
     let window: ByteRange = hit.best_window.or(first).unwrap_or(hit.byte_range);
     let text = hit.slice(window);
-    match hit.table_header(window.start) {
-        Some(header) => Cow::Owned(format!("{header}\n{text}")),
-        None => Cow::Borrowed(text),
+    let title = hit.title.as_deref();
+    let title = title.filter(|title| !text.trim_start().starts_with(*title));
+    match (title, hit.table_header(window.start)) {
+        (None, None) => Cow::Borrowed(text),
+        (title, header) => Cow::Owned(
+            [title, header, Some(text)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("\n"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use faq_index::{ChunkId, DocumentId, Hit, StoredChunk};
+
+    use super::*;
+
+    /// The second window of a chunk that stands under the title `Prices`.
+    fn passage(text: &str, second: usize) -> Passage {
+        let id = ChunkId {
+            document: DocumentId("4bd0f1a2-5c57-5a0f-8d0e-0c4d2b9a6f11".parse().unwrap()),
+            ordinal: 0,
+        };
+        let hit = Hit {
+            id,
+            score: 0.5,
+            dense_score: None,
+            dense_rank: None,
+            keyword_score: None,
+            keyword_rank: None,
+            best_window: Some(second..text.len()),
+        };
+        let chunk = StoredChunk {
+            id,
+            text: text.to_owned(),
+            range: 0..text.len(),
+            tokens: 0,
+            pages: None,
+            heading_path: Vec::new(),
+            windows: vec![0..second, second..text.len()],
+            filename: "prices.md".into(),
+            title: Some("Prices".into()),
+        };
+        Passage::new(&hit, chunk)
+    }
+
+    #[test]
+    fn a_window_is_read_below_the_title_and_the_header_of_its_table() {
+        let text = "Prices\n\nPlan | Price\n--- | ---\nBasic | 5\nPro | 9";
+        let at = |start: &str| passage(text, text.find(start).unwrap());
+        assert_eq!(read(&at("Pro | 9")), "Prices\nPlan | Price\nPro | 9");
+        assert_eq!(read(&at("Plan")), format!("Prices\n{}", &text[8..]));
+        let whole = Passage {
+            best_window: None,
+            windows: vec![ByteRange::new(0, text.len())],
+            ..at("Pro")
+        };
+        assert_eq!(read(&whole), text);
     }
 }

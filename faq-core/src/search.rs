@@ -132,6 +132,7 @@ impl Collection {
         if let (Some(rerank), Some(embedder)) = (options.rerank, &embedder) {
             let began = Instant::now();
             let unit = rerank::unit(options.mode, options.fusion, &result.hits);
+            let rerank = rerank.in_language(!result.foreign);
             rerank.apply(question, &mut hits, unit, &**embedder, control)?;
             hits.truncate(options.k);
             reranking = milliseconds(began);
