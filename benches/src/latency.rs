@@ -1,5 +1,6 @@
 //! Times of searches, and of their steps.
 
+use faq_core::SearchTimings;
 use serde::{Deserialize, Serialize};
 
 /// Times in milliseconds.
@@ -34,6 +35,9 @@ pub struct Stages {
     pub vectors: Latency,
     /// The search among keywords.
     pub keywords: Latency,
+    /// The best hits in their new order.
+    #[serde(default)]
+    pub rerank: Latency,
     /// All of it, as a caller waits for it.
     pub whole: Latency,
 }
@@ -44,15 +48,17 @@ pub(crate) struct Times {
     embedding: Vec<f64>,
     vectors: Vec<f64>,
     keywords: Vec<f64>,
+    rerank: Vec<f64>,
     whole: Vec<f64>,
 }
 
 impl Times {
-    /// One search more, in milliseconds.
-    pub(crate) fn add(&mut self, embedding: f64, vectors: f64, keywords: f64, whole: f64) {
-        self.embedding.push(embedding);
-        self.vectors.push(vectors);
-        self.keywords.push(keywords);
+    /// One search more, and the time until its caller had the answer, in milliseconds.
+    pub(crate) fn add(&mut self, took: SearchTimings, whole: f64) {
+        self.embedding.push(took.embed);
+        self.vectors.push(took.dense);
+        self.keywords.push(took.keyword);
+        self.rerank.push(took.rerank);
         self.whole.push(whole);
     }
 
@@ -61,6 +67,7 @@ impl Times {
             embedding: Latency::of(&mut self.embedding),
             vectors: Latency::of(&mut self.vectors),
             keywords: Latency::of(&mut self.keywords),
+            rerank: Latency::of(&mut self.rerank),
             whole: Latency::of(&mut self.whole),
         }
     }

@@ -36,6 +36,7 @@ pub mod memory;
 pub mod metrics;
 pub mod page;
 pub mod report;
+pub mod rerank;
 pub mod retrieve;
 pub mod significance;
 pub mod sweep;

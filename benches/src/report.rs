@@ -73,6 +73,9 @@ pub struct RunReport {
     pub mode: String,
     /// How the lists were fused, where there were two.
     pub fusion: Option<String>,
+    /// How the best hits were put in a new order, where they were.
+    #[serde(default)]
+    pub rerank: Option<String>,
     /// How the engine says it searched the vectors.
     pub vectors: String,
     /// Means over the questions.
@@ -82,18 +85,22 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// The mode, and the fusion where there is one.
+    /// The mode, and fusion and reranking where there are any.
     pub fn label(&self) -> String {
-        label(&self.mode, self.fusion.as_deref())
+        label(&self.mode, self.fusion.as_deref(), self.rerank.as_deref())
     }
 }
 
-/// A mode, and its fusion where there is one.
-pub fn label(mode: &str, fusion: Option<&str>) -> String {
-    match fusion {
-        Some(fusion) => format!("{mode} {fusion}"),
-        None => mode.to_owned(),
+/// A mode, and its fusion and reranking where there are any.
+pub fn label(mode: &str, fusion: Option<&str>, rerank: Option<&str>) -> String {
+    let mut label = mode.to_owned();
+    if let Some(fusion) = fusion {
+        label.extend([" ", fusion]);
     }
+    if let Some(rerank) = rerank {
+        label.extend([" rerank=", rerank]);
+    }
+    label
 }
 
 impl fmt::Display for Report {
@@ -180,6 +187,7 @@ pub(crate) fn latency_table(
             ("embedding", stages.embedding),
             ("vectors", stages.vectors),
             ("keywords", stages.keywords),
+            ("rerank", stages.rerank),
             ("whole", stages.whole),
         ] {
             writeln!(

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use faq_core::{
     ChunkConfig, Collection, Control, DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine,
     EngineConfig, Error, Failure, Fusion, IngestOptions, IngestReport, Mode, ModelStore, Phrases,
-    Precision, Query, SearchOptions, TextKind, VectorSearch,
+    Precision, Rerank, SearchOptions, VectorSearch,
 };
 
 use crate::beir::{DataSet, Document};
@@ -57,9 +57,26 @@ pub struct Settings {
     /// Width of the walk through the graph; `None` for the product's.
     pub ef: Option<usize>,
     /// Entries taken from each list before fusing; `3 * k` at least, as many chunks as are asked for.
+    /// `None` for the product's.
     pub candidates: Option<usize>,
+    /// How the best hits are put in a new order.
+    pub rerank: Option<Rerank>,
     /// Documents to rank for each question.
     pub k: usize,
+}
+
+impl Settings {
+    /// Chunks that are asked for: a long document takes several places in a list, so a list is deeper
+    /// than the ranking.
+    fn chunks(&self) -> usize {
+        self.k.saturating_mul(3)
+    }
+
+    /// Entries that are taken from each list: as many as chunks are asked for, at least.
+    pub(crate) fn entries(&self) -> usize {
+        let shipped = SearchOptions::default().candidates;
+        self.candidates.unwrap_or(shipped).max(self.chunks())
+    }
 }
 
 impl Default for Settings {
@@ -70,6 +87,7 @@ impl Default for Settings {
             vector_search: VectorSearch::default(),
             ef: None,
             candidates: None,
+            rerank: SearchOptions::default().rerank,
             k: 100,
         }
     }
@@ -177,25 +195,20 @@ pub fn retrieve(
 pub(crate) struct Searcher<'a> {
     collection: &'a Collection,
     options: SearchOptions,
-    ef: Option<usize>,
     times: Times,
     plan: String,
 }
 
 impl<'a> Searcher<'a> {
     pub(crate) fn new(collection: &'a Collection, settings: &Settings) -> Self {
-        // A long document takes several places in a list, so a list of one kind is deeper than
-        // the ranking; lists that are fused are as deep as in the published references.
-        let chunks = settings.k.saturating_mul(3);
         let options = SearchOptions {
-            k: chunks,
+            k: settings.chunks(),
             mode: settings.mode,
             fusion: settings.fusion,
             vector_search: settings.vector_search,
-            candidates: match settings.mode {
-                Mode::Hybrid => settings.candidates.unwrap_or(settings.k.max(100)),
-                Mode::Dense | Mode::Keyword => chunks,
-            },
+            ef: settings.ef,
+            rerank: settings.rerank,
+            candidates: settings.entries(),
             // Judged questions quote titles; their judgements do not ask for the exact words.
             phrases: Phrases::Preferred,
             ..SearchOptions::default()
@@ -203,7 +216,6 @@ impl<'a> Searcher<'a> {
         Self {
             collection,
             options,
-            ef: settings.ef,
             times: Times::default(),
             plan: String::new(),
         }
@@ -214,38 +226,13 @@ impl<'a> Searcher<'a> {
         if !question.chars().any(char::is_alphanumeric) {
             return Ok(Vec::new());
         }
-        match self.ef {
-            Some(ef) => self.search_index(question, ef),
-            None => self.search_collection(question),
-        }
-    }
-
-    /// Times of all searches, and how the last one asked the vectors.
-    pub(crate) fn finish(self) -> (Stages, String) {
-        (self.times.stages(), self.plan)
-    }
-
-    /// The time of a question's embedding, given the time until the index was asked: a keyword
-    /// search embeds nothing.
-    fn embedding(&self, until_asked: f64) -> f64 {
-        if self.options.mode == Mode::Keyword {
-            0.0
-        } else {
-            until_asked
-        }
-    }
-
-    fn search_collection(&mut self, question: &str) -> Result<Vec<Found>> {
         let started = Instant::now();
         let control = Control::new();
         let response = match self.collection.search(question, &self.options, &control) {
             Err(Error::EmptyQuestion) => return Ok(Vec::new()),
             answered => answered?,
         };
-        let whole = milliseconds(started);
-        let took = response.timings_ms;
-        let embedding = self.embedding(took.embed);
-        self.times.add(embedding, took.dense, took.keyword, whole);
+        self.times.add(response.timings_ms, milliseconds(started));
         self.plan = response.plan.vectors;
         Ok(response
             .hits
@@ -260,52 +247,9 @@ impl<'a> Searcher<'a> {
             .collect())
     }
 
-    /// The engine leaves the width of the graph's walk to the index, so a width of one's own is
-    /// asked of the index itself.
-    fn search_index(&mut self, question: &str, ef: usize) -> Result<Vec<Found>> {
-        let started = Instant::now();
-        let mut query = Query::new(question, None);
-        if self.options.mode != Mode::Keyword {
-            let embedder = self.collection.engine().embedder()?;
-            query.vector_languages = embedder.languages();
-            query.vector = embedder
-                .embed(&[question], TextKind::Query, &Control::new())?
-                .pop();
-        }
-        let embedding = self.embedding(milliseconds(started));
-        query.mode = self.options.mode;
-        query.k = self.options.k;
-        query.candidates = self.options.candidates;
-        query.fusion = self.options.fusion;
-        query.vector_search = self.options.vector_search;
-        query.phrases = self.options.phrases;
-        query.ef = Some(ef);
-        let index = self.collection.index();
-        let result = index.search(&query)?;
-        let ids: Vec<_> = result.hits.iter().map(|hit| hit.id).collect();
-        let mut chunks = index.chunks(&ids)?.into_iter().peekable();
-        let found = result
-            .hits
-            .iter()
-            .filter_map(|hit| {
-                let chunk = chunks.next_if(|chunk| chunk.id == hit.id)?;
-                Some(Found {
-                    filename: chunk.filename,
-                    document: hit.id.document,
-                    ordinal: hit.id.ordinal,
-                    page: chunk.pages.map(|(first, _)| first),
-                    score: hit.score,
-                })
-            })
-            .collect();
-        self.times.add(
-            embedding,
-            result.dense_us as f64 / 1e3,
-            result.keyword_us as f64 / 1e3,
-            milliseconds(started),
-        );
-        self.plan = result.plan.vectors;
-        Ok(found)
+    /// Times of all searches, and how the last one asked the vectors.
+    pub(crate) fn finish(self) -> (Stages, String) {
+        (self.times.stages(), self.plan)
     }
 }
 

@@ -29,6 +29,7 @@ mod ingest;
 mod models;
 mod open;
 mod passage;
+mod rerank;
 mod search;
 mod tables;
 mod windows;
@@ -42,7 +43,8 @@ pub use answer::{
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};
 pub use embed::{
-    BertEmbedder, CrossEncoder, EmbedError, Embedder, Precision, TextKind, instruction_set,
+    BertEmbedder, CrossEncoder, EmbedError, Embedder, Precision, TextKind, TokenVectors,
+    instruction_set,
 };
 pub use engine::{
     DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine, EngineConfig, is_collection_name,
@@ -66,6 +68,7 @@ pub use models::{
     DownloadProgress, KnownFile, KnownModel, ModelEntry, ModelError, ModelKind, ModelStore,
 };
 pub use passage::{Passage, SearchResponse, SearchTimings};
+pub use rerank::Rerank;
 pub use search::{MAX_QUESTION_BYTES, SearchOptions};
 
 /// Lower-case hexadecimal.

@@ -37,6 +37,11 @@ pub struct Passage {
     pub dense_rank: Option<u32>,
     /// Rank among the keywords, from 1.
     pub keyword_rank: Option<u32>,
+    /// Similarity of the tokens of the question to those of the best window, -1 to 1, where the
+    /// passage was [reranked](crate::Rerank).
+    pub rerank_score: Option<f32>,
+    /// Rank before that, from 1.
+    pub first_rank: Option<u32>,
     /// The window with the best cosine, where it stands in the canonical text.
     pub best_window: Option<ByteRange>,
     /// All embedded windows of the chunk.
@@ -61,6 +66,8 @@ impl Passage {
             keyword_score: hit.keyword_score,
             dense_rank: hit.dense_rank,
             keyword_rank: hit.keyword_rank,
+            rerank_score: None,
+            first_rank: None,
             best_window: hit.best_window.clone().map(ByteRange::from),
             windows: chunk.windows.into_iter().map(ByteRange::from).collect(),
         }
@@ -139,6 +146,8 @@ pub struct SearchTimings {
     pub dense: f64,
     /// The keywords.
     pub keyword: f64,
+    /// The new order of the best hits; 0 where none was asked for.
+    pub rerank: f64,
     /// Everything together.
     pub total: f64,
 }

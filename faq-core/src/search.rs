@@ -5,7 +5,7 @@ use std::time::Instant;
 use faq_index::{Filter, Fusion, Mode, Phrases, Query, VectorSearch};
 
 use crate::passage::{Passage, SearchResponse, SearchTimings};
-use crate::{Collection, Control, Error, Result, TextKind};
+use crate::{Collection, Control, Error, Rerank, Result, TextKind, rerank};
 
 /// Longest question, in bytes. A model reads some 1,000 of them; nobody types more than this.
 pub const MAX_QUESTION_BYTES: usize = 8 * 1024;
@@ -21,8 +21,13 @@ pub struct SearchOptions {
     pub fusion: Fusion,
     /// How vectors are searched. Default: the collection decides.
     pub vector_search: VectorSearch,
+    /// Width of the walk through the graph of vectors. Default: the collection decides.
+    pub ef: Option<usize>,
     /// Entries taken from each list before fusing. Default 100.
     pub candidates: usize,
+    /// Whether and how the best hits are looked at once more, by their tokens. Default not: it costs
+    /// more than the search before it. Keyword searches need the model then.
+    pub rerank: Option<Rerank>,
     /// Which documents may come back. Default all.
     pub filter: Filter,
     /// What words between quotation marks ask. Default: only passages that hold them come back.
@@ -37,6 +42,7 @@ impl Default for SearchOptions {
             candidates,
             fusion,
             vector_search,
+            ef,
             filter,
             phrases,
             ..
@@ -46,7 +52,9 @@ impl Default for SearchOptions {
             mode,
             fusion,
             vector_search,
+            ef,
             candidates,
+            rerank: None,
             filter,
             phrases,
         }
@@ -58,7 +66,8 @@ impl Collection {
     ///
     /// # Errors
     /// [`Error::EmptyQuestion`], [`Error::QuestionTooLong`], [`Error::Index`] for a `k` of 0
-    /// or another embedder than the collection's, [`Error::Model`], [`Error::Embed`].
+    /// or another embedder than the collection's, [`Error::Model`], [`Error::Embed`],
+    /// [`Error::Invalid`] for a [`Rerank`] that makes no sense.
     pub fn search(
         &self,
         question: &str,
@@ -79,33 +88,38 @@ impl Collection {
         let started = Instant::now();
         check_question(question)?;
         control.check()?;
-        let mut vector_languages = None;
-        let vector = match options.mode {
-            Mode::Keyword => None,
-            Mode::Hybrid | Mode::Dense => {
-                let embedder = self.embedder()?;
-                self.check_embedder(&*embedder)?;
-                vector_languages = embedder.languages();
-                embedder.embed(&[question], TextKind::Query, control)?.pop()
-            }
+        if let Some(rerank) = options.rerank {
+            rerank.check()?;
+        }
+        let embedder = match (options.mode, options.rerank) {
+            (Mode::Keyword, None) => None,
+            _ => Some(self.embedder()?),
         };
-        let embed = milliseconds(started);
+        let mut vector = None;
+        if let Some(embedder) = &embedder {
+            self.check_embedder(&**embedder)?;
+            vector = embedder.embed(&[question], TextKind::Query, control)?.pop();
+        }
+        let embed = embedder.as_ref().map_or(0.0, |_| milliseconds(started));
         let result = self.index().search(&Query {
             text: question.to_owned(),
             phrases: options.phrases,
             vector: vector.clone(),
             mode: options.mode,
-            k: options.k,
+            k: match options.rerank {
+                Some(rerank) if options.k > 0 => options.k.max(rerank.depth),
+                _ => options.k,
+            },
             candidates: options.candidates,
             fusion: options.fusion,
-            vector_languages,
+            vector_languages: embedder.as_ref().and_then(|e| e.languages()),
             vector_search: options.vector_search,
-            ef: None,
+            ef: options.ef,
             filter: options.filter.clone(),
         })?;
         let ids: Vec<_> = result.hits.iter().map(|hit| hit.id).collect();
         let mut chunks = self.index().chunks(&ids)?.into_iter().peekable();
-        let hits = result
+        let mut hits: Vec<Passage> = result
             .hits
             .iter()
             .filter_map(|hit| {
@@ -114,10 +128,20 @@ impl Collection {
                 Some(Passage::new(hit, chunk))
             })
             .collect();
+        let mut reranking = 0.0;
+        if let (Some(rerank), Some(embedder)) = (options.rerank, &embedder) {
+            let began = Instant::now();
+            let unit = rerank::unit(options.mode, options.fusion, &result.hits);
+            let rerank = rerank.in_language(!result.foreign);
+            rerank.apply(question, &mut hits, unit, &**embedder, control)?;
+            hits.truncate(options.k);
+            reranking = milliseconds(began);
+        }
         let timings_ms = SearchTimings {
             embed,
             dense: result.dense_us as f64 / 1e3,
             keyword: result.keyword_us as f64 / 1e3,
+            rerank: reranking,
             total: milliseconds(started),
         };
         Ok((

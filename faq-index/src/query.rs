@@ -207,6 +207,9 @@ pub struct SearchResult {
     pub hits: Vec<Hit>,
     /// How the search was carried out.
     pub plan: Plan,
+    /// Whether most of the best keyword hits are in languages that the embedder does not know
+    /// ([`Query::vector_languages`]).
+    pub foreign: bool,
     /// Sequence number of the snapshot that was searched.
     pub seq: u64,
     /// Time of the vector search, in microseconds.

@@ -79,8 +79,9 @@ pub(crate) fn search(
     if let Some((hits, how)) = keyword {
         (keyword_hits, plan.keywords) = (hits, how);
     }
+    let foreign = is_foreign(snapshot, query, &keyword_hits);
     let fusion = match query.fusion {
-        Fusion::Scores { dense_weight } if is_foreign(snapshot, query, &keyword_hits) => {
+        Fusion::Scores { dense_weight } if foreign && query.mode == Mode::Hybrid => {
             plan.vectors += "; the embedder does not know the language, so keywords count more";
             Fusion::Scores {
                 dense_weight: dense_weight.min(FOREIGN_WEIGHT),
@@ -98,6 +99,7 @@ pub(crate) fn search(
     Ok(SearchResult {
         hits,
         plan,
+        foreign,
         seq: snapshot.seq,
         dense_us,
         keyword_us,
@@ -116,7 +118,7 @@ fn is_foreign(snapshot: &Snapshot, query: &Query, keyword: &[KeywordHit]) -> boo
             .and_then(|document| document.language.as_deref())
             .is_some_and(|language| !known.contains(&language))
     });
-    query.mode == Mode::Hybrid && foreign.count() * 2 > best.len()
+    query.mode != Mode::Dense && foreign.count() * 2 > best.len()
 }
 
 fn micros(start: Instant) -> u64 {

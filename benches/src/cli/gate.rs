@@ -63,7 +63,7 @@ pub(super) fn gate(args: &Gate) -> Result<ExitCode> {
     let ways = args.search.ways();
     ensure!(
         ways.len() == 1,
-        "a gate looks at one way to search; give one --mode and one --fusion"
+        "a gate looks at one way to search; give one --mode, one --fusion and one --rerank"
     );
     let set = args.judged.read()?;
     let baseline = (!args.write)
@@ -85,7 +85,7 @@ pub(super) fn gate(args: &Gate) -> Result<ExitCode> {
         trec::Run::read(path)?
     } else {
         let way = &ways[0];
-        settings = faq_bench::report::label(way.mode, way.fusion.as_deref());
+        settings = way.label();
         let folder = Folder::new(args.data.as_ref())?;
         let collection = retrieve::open(folder.path(), &args.search.index())?;
         ingest(&collection, &set.corpus, folder.path())?;

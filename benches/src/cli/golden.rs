@@ -60,6 +60,7 @@ pub(super) fn run(args: &Run, file: &Path, ways: Vec<Way>) -> Result<()> {
         runs.push(GoldenRun {
             mode: way.mode.to_owned(),
             fusion: way.fusion,
+            rerank: way.rerank,
             vectors,
             levels,
             latency_ms,

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use faq_bench::report::{IndexSize, Refused, Report, RunReport};
 use faq_bench::retrieve::{self, IndexSettings, Settings};
-use faq_bench::{fusion, memory, metrics};
+use faq_bench::{fusion, memory, metrics, report, rerank};
 use faq_core::{
     ChunkConfig, Collection, DEFAULT_EMBEDDING_MODEL, Fusion, IngestReport, Mode, Precision,
-    VectorSearch,
+    Rerank, VectorSearch,
 };
 
 use super::{Folder, bar, golden, ingest, read_set, show};
@@ -25,6 +25,7 @@ use super::{Folder, bar, golden, ingest, read_set, show};
     faq-bench run --beir data/scifact\n  \
     faq-bench run --beir data/scifact --mode keyword,dense,hybrid --data /tmp/scifact\n  \
     faq-bench run --beir data/scifact --fusion scores:2.5,rrf:60,weighted:0.5 --data /tmp/scifact\n  \
+    faq-bench run --beir data/scifact --rerank none,20 --data /tmp/scifact\n  \
     faq-bench run --beir data/scifact --mode dense --vector-search graph --ef 64 --run dense.trec\n  \
     faq-bench run --golden my.toml --docs handbook/\n\n\
     A golden set in TOML; page and text may be left out, and a question with several right places \
@@ -81,6 +82,10 @@ pub(super) struct SearchArgs {
     /// [default: as shipped]
     #[arg(long, value_name = "FUSION", value_delimiter = ',', value_parser = fusion::parse)]
     fusion: Vec<Fusion>,
+    /// Whether the best hits are looked at once more, by their tokens: none, N (how many), or N:W
+    /// (weight of the similarity of tokens); several between commas [default: as shipped]
+    #[arg(long, value_name = "RERANK", value_delimiter = ',', value_parser = Reranking::parse)]
+    rerank: Vec<Reranking>,
     /// How vectors are searched
     #[arg(long, value_enum, default_value = "auto")]
     vector_search: VectorSearchName,
@@ -139,7 +144,24 @@ impl ModeName {
 pub(super) struct Way {
     pub(super) mode: &'static str,
     pub(super) fusion: Option<String>,
+    pub(super) rerank: Option<String>,
     pub(super) settings: Settings,
+}
+
+impl Way {
+    pub(super) fn label(&self) -> String {
+        report::label(self.mode, self.fusion.as_deref(), self.rerank.as_deref())
+    }
+}
+
+/// A reranking or none; clap would take an `Option` for a flag that may be left out.
+#[derive(Clone, Copy)]
+struct Reranking(Option<Rerank>);
+
+impl Reranking {
+    fn parse(text: &str) -> Result<Self, String> {
+        rerank::parse(text).map(Self)
+    }
 }
 
 impl SearchArgs {
@@ -169,8 +191,17 @@ impl SearchArgs {
         Ok(())
     }
 
-    /// Every mode; of hybrid, every fusion.
+    /// Every mode; of hybrid, every fusion; of each, every reranking.
     pub(super) fn ways(&self) -> Vec<Way> {
+        let shipped = Settings::default();
+        let fusions = match &self.fusion[..] {
+            [] => vec![shipped.fusion],
+            named => named.to_vec(),
+        };
+        let reranks = match &self.rerank[..] {
+            [] => vec![Reranking(shipped.rerank)],
+            named => named.to_vec(),
+        };
         let mut ways = Vec::new();
         for mode in &self.mode {
             let settings = Settings {
@@ -179,7 +210,7 @@ impl SearchArgs {
                     ModeName::Dense => Mode::Dense,
                     ModeName::Hybrid => Mode::Hybrid,
                 },
-                fusion: Fusion::default(),
+                fusion: shipped.fusion,
                 vector_search: match self.vector_search {
                     VectorSearchName::Auto => VectorSearch::Auto,
                     VectorSearchName::Exact => VectorSearch::Exact,
@@ -188,29 +219,22 @@ impl SearchArgs {
                 ef: self.ef.map(|ef| ef as usize),
                 candidates: self.candidates.map(|n| n as usize),
                 k: self.k as usize,
+                rerank: shipped.rerank,
             };
-            if *mode != ModeName::Hybrid {
-                ways.push(Way {
+            let hybrid = *mode == ModeName::Hybrid;
+            let fusions = if hybrid { &fusions[..] } else { &fusions[..1] };
+            for fused in fusions {
+                ways.extend(reranks.iter().map(|Reranking(rerank)| Way {
                     mode: mode.name(),
-                    fusion: None,
-                    settings,
-                });
-                continue;
+                    fusion: hybrid.then(|| fusion::name(*fused)),
+                    rerank: rerank::name(*rerank),
+                    settings: Settings {
+                        fusion: *fused,
+                        rerank: *rerank,
+                        ..settings
+                    },
+                }));
             }
-            let shipped = [Fusion::default()];
-            let fusions = if self.fusion.is_empty() {
-                &shipped[..]
-            } else {
-                &self.fusion
-            };
-            ways.extend(fusions.iter().map(|&fused| Way {
-                mode: mode.name(),
-                fusion: Some(fusion::name(fused)),
-                settings: Settings {
-                    fusion: fused,
-                    ..settings
-                },
-            }));
         }
         ways
     }
@@ -220,7 +244,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
     let ways = args.search.ways();
     ensure!(
         args.ranking.is_none() || ways.len() == 1,
-        "--run writes one ranking; give one --mode and one --fusion with it"
+        "--run writes one ranking; give one --mode, one --fusion and one --rerank with it"
     );
     if let Some(file) = &args.golden {
         return golden::run(args, file, ways);
@@ -246,6 +270,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
         runs.push(RunReport {
             mode: way.mode.to_owned(),
             fusion: way.fusion,
+            rerank: way.rerank,
             vectors: retrieved.plan,
             metrics: metrics::mean(&retrieved.run, &set.qrels),
             latency_ms: retrieved.latency,

@@ -30,7 +30,8 @@ use super::{bar, print};
     mode = [\"keyword\", \"dense\", \"hybrid\"]\n  \
     fusion = [\"scores:1\", \"scores:2.5\", \"rrf:60\", \"weighted:0.5\"]\n  \
     k = [100]\n  \
-    candidates = [300, 1000]                   # 3 k and more make a difference\n  \
+    candidates = [300, 1000]                   # 3 k are taken at least\n  \
+    rerank = [\"none\", \"20\", \"20:1\"]          # as faq-bench run --rerank takes it\n  \
     chunk_size = [256, 1000]\n  \
     chunk_overlap = [0, 200]\n  \
     vector_search = [\"exact\", \"graph\"]         # or auto\n  \

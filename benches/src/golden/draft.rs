@@ -93,13 +93,22 @@ pub fn draft(name: &str, document: &Document, most: usize) -> Vec<Drafted> {
 /// # Errors
 /// The model's own.
 pub fn reword(drafted: &Drafted, model: &dyn Generator) -> Result<Option<String>, GenerateError> {
+    // Small models copy the words of an instruction, so that examples say more than it.
     let messages = [
         Message::new(
             Role::System,
-            "You write questions for a test of a search engine. You are given a sentence. Write \
-             one short question that it answers, as a person would ask who has not seen it. Use \
-             other words than the sentence where you can. Write the question and nothing else.",
+            "Write the question that the sentence answers, in one line.",
         ),
+        Message::new(
+            Role::User,
+            "The swimming pool is closed on the first Monday of each month.",
+        ),
+        Message::new(Role::Assistant, "When can I not go swimming?"),
+        Message::new(
+            Role::User,
+            "Visitors leave their cars behind the mill, where parking costs 3 euros.",
+        ),
+        Message::new(Role::Assistant, "How much do guests pay for parking?"),
         Message::new(Role::User, drafted.text.clone()),
     ];
     let options = GenerateOptions {

@@ -50,6 +50,8 @@ pub struct GoldenRun {
     pub mode: String,
     /// How the lists were fused, where there were two.
     pub fusion: Option<String>,
+    /// How the best hits were put in a new order, where they were.
+    pub rerank: Option<String>,
     /// How the engine says it searched the vectors.
     pub vectors: String,
     /// The metrics at each level.
@@ -363,7 +365,21 @@ fn is_on_page(expected: &Expected, chunk: &StoredChunk) -> bool {
 /// Whether the chunk holds the text that is expected, where one is.
 fn holds_text(expected: &Expected, chunk: &StoredChunk) -> bool {
     let text = expected.text.as_ref();
-    text.is_none_or(|text| words(&chunk.text).contains(&words(text)))
+    text.is_none_or(|text| holds_words(&words(&chunk.text), &words(text)))
+}
+
+/// Whether `wanted` stands in `text`, and not as a part of a longer word or number. Letters of scripts
+/// without spaces may stand beside it.
+fn holds_words(text: &str, wanted: &str) -> bool {
+    let joins = |a: Option<char>, b: Option<char>| {
+        let spaced = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        spaced(a) && spaced(b)
+    };
+    text.match_indices(wanted).any(|(at, found)| {
+        let (before, after) = (&text[..at], &text[at + found.len()..]);
+        !joins(before.chars().next_back(), found.chars().next())
+            && !joins(found.chars().next_back(), after.chars().next())
+    })
 }
 
 /// Letters and digits in lower case, single spaces between what else was there.
@@ -387,7 +403,9 @@ impl fmt::Display for GoldenReport {
         for sentence in &self.unreachable {
             writeln!(out, "out of reach: {sentence}")?;
         }
-        let label = |run: &GoldenRun| report::label(&run.mode, run.fusion.as_deref());
+        let label = |run: &GoldenRun| {
+            report::label(&run.mode, run.fusion.as_deref(), run.rerank.as_deref())
+        };
         for (name, of) in [
             ("document", (|l| l.document) as fn(&Levels) -> Option<Level>),
             ("page", |l| l.page),
@@ -427,5 +445,15 @@ mod tests {
             "twenty five days a year"
         );
         assert!(words("每年有二十五天假期。").contains(&words("二十五天")));
+    }
+
+    #[test]
+    fn a_text_is_held_as_whole_words() {
+        let holds = |text: &str, wanted: &str| holds_words(&words(text), &words(wanted));
+        assert!(holds("It is 5 days, or more.", "5 DAYS"));
+        assert!(holds("25 days and 5 days", "5 days"));
+        assert!(!holds("It is 25 days.", "5 days"));
+        assert!(!holds("Holidays are free", "days"));
+        assert!(holds("休暇は五日です", "五日"));
     }
 }

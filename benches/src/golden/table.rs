@@ -1,9 +1,10 @@
-//! Golden sets as CSV: a header, then a place a row. Rows with the same id, or without ids the same
+//! Golden sets as CSV: a header, then a place a row. Between fields stands what stands in the header: a
+//! comma, a semicolon or a tab. Rows with the same id, or without ids the same
 //! question, are places of one question.
 
 use std::path::Path;
 
-use csv_core::{ReadRecordResult, Reader};
+use csv_core::{ReadRecordResult, ReaderBuilder};
 
 use super::{Expected, Golden, Question};
 use crate::{Error, Result};
@@ -101,15 +102,24 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Golden> {
     })
 }
 
+/// What stands between the names of columns; spreadsheets write semicolons in many countries.
+fn delimiter(text: &str) -> u8 {
+    let header = text.lines().next().unwrap_or_default();
+    let marks = [b',', b';', b'\t'];
+    let first = header.bytes().find(|b| marks.contains(b));
+    first.unwrap_or(b',')
+}
+
 /// The records, each with the line on which it begins.
 fn records(text: &str) -> Vec<(usize, Vec<String>)> {
-    let mut reader = Reader::new();
+    let delimiter = delimiter(text);
+    let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
     // A field is never longer than the text, and there are no more of them than separators.
     let mut fields = vec![0; text.len() + 1];
     let mut ends = vec![
         0;
         text.bytes()
-            .filter(|b| matches!(b, b',' | b'\n' | b'\r'))
+            .filter(|b| *b == delimiter || matches!(b, b'\n' | b'\r'))
             .count()
             + 2
     ];
@@ -156,5 +166,8 @@ mod tests {
         }
         assert_eq!(found.len(), 3);
         assert!(records("").is_empty());
+        for text in ["a;b\n\"x; y\";1,5\n", "a\tb\nx; y\t1,5\n"] {
+            assert_eq!(records(text)[1].1, ["x; y", "1,5"]);
+        }
     }
 }

@@ -55,6 +55,23 @@ pub(super) fn curves(entries: &[&Entry]) -> Vec<Plot> {
             plot(entries, setting.name, &part)
         })
         .collect();
+    for (axis, weight) in [
+        ("hits that are reranked", false),
+        ("weight of the tokens' similarity (rerank)", true),
+    ] {
+        let part = |cell: &Cell| {
+            let (depth, factor) = cell.rerank.as_ref()?.split_once(':')?;
+            let (moves, stays) = if weight {
+                (factor, depth)
+            } else {
+                (depth, factor)
+            };
+            let mut rest = cell.clone();
+            rest.rerank = Some(stays.to_owned());
+            Some((rest, moves.parse().ok()?))
+        };
+        plots.extend(plot(entries, axis, &part));
+    }
     for (name, axis) in [
         ("scores", "weight of the cosine (scores)"),
         ("rrf", "k of reciprocal rank fusion"),
@@ -105,16 +122,20 @@ fn plot(
     } else {
         String::new()
     };
+    let shared = entries
+        .first()
+        .map_or(&[][..], |entry| entry.shared.as_slice());
     let series = groups.into_iter().map(|(cell, mut points)| {
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         Series {
-            name: cell.label(),
+            name: super::without(&cell.label(), shared),
             points,
         }
     });
     Some(Plot {
         title: format!("{} over {axis}{shown}", QUALITY.name()),
         x: axis.to_owned(),
+        logarithmic: false,
         y: QUALITY.name().to_owned(),
         series: series.collect(),
         joined: true,

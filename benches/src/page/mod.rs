@@ -38,9 +38,14 @@ pub struct Page {
 struct Entry {
     /// Data set and split.
     data: String,
-    /// The settings in words.
+    /// All settings in words.
+    settings: String,
+    /// Those of them that not all results of the data set share.
     label: String,
+    /// The others.
+    shared: Vec<String>,
     mode: String,
+    reranked: bool,
     queries: usize,
     documents: usize,
     metrics: Metrics,
@@ -86,7 +91,20 @@ impl Page {
             })?;
             self.entries.extend(Entry::of_report(&report));
         }
+        self.shorten();
         Ok(())
+    }
+
+    /// Takes out of the labels what all results of a data set share.
+    fn shorten(&mut self) {
+        for data in self.data_sets() {
+            let settings: Vec<&str> = self.of(&data).map(|e| e.settings.as_str()).collect();
+            let shared = shared(&settings);
+            for entry in self.entries.iter_mut().filter(|entry| entry.data == data) {
+                entry.label = without(&entry.settings, &shared);
+                entry.shared.clone_from(&shared);
+            }
+        }
     }
 
     /// Compares two TREC files by the judgements of `set`.
@@ -191,8 +209,11 @@ impl Entry {
         let ranking = beside.join(&row.ranking);
         Self {
             data: row.cell.data(),
+            settings: row.cell.label(),
             label: row.cell.label(),
+            shared: Vec::new(),
             mode: row.cell.mode_name().to_owned(),
+            reranked: row.cell.rerank.is_some(),
             queries: row.queries,
             documents: row.documents,
             metrics: row.metrics,
@@ -207,8 +228,11 @@ impl Entry {
     fn of_report(report: &Report) -> impl Iterator<Item = Self> + '_ {
         report.runs.iter().map(|run| Self {
             data: format!("{}/{}", report.data_set, report.split),
-            label: report::label(&run.mode, run.fusion.as_deref()),
+            settings: run.label(),
+            label: run.label(),
+            shared: Vec::new(),
             mode: run.mode.clone(),
+            reranked: run.rerank.is_some(),
             queries: report.queries,
             documents: report.documents,
             metrics: run.metrics,
@@ -223,6 +247,38 @@ impl Entry {
     fn quality(&self) -> f64 {
         self.metrics.get(QUALITY)
     }
+}
+
+/// Settings (`name=value`) that have no other value in any of the labels, where there are several.
+fn shared(labels: &[&str]) -> Vec<String> {
+    let mut found: Vec<&str> = Vec::new();
+    for word in labels.iter().flat_map(|label| label.split(' ')) {
+        let Some((name, _)) = word.split_once('=') else {
+            continue;
+        };
+        let differs = |other: &str| {
+            other != word
+                && other
+                    .split_once('=')
+                    .is_some_and(|(other, _)| other == name)
+        };
+        let all = labels.iter().flat_map(|label| label.split(' '));
+        // Whether there is a reranking is a difference.
+        if name != "rerank" && !found.contains(&word) && !all.clone().any(differs) {
+            found.push(word);
+        }
+    }
+    if labels.len() < 2 {
+        found.clear();
+    }
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// A label without the settings that are shared.
+fn without(label: &str, shared: &[String]) -> String {
+    let words = label.split(' ');
+    let own = words.filter(|word| !shared.iter().any(|shared| shared == word));
+    own.collect::<Vec<_>>().join(" ")
 }
 
 fn versus(a: &Entry, b: &Entry) -> Result<Versus> {
@@ -257,6 +313,10 @@ fn results(entries: &[&Entry]) -> String {
             first.queries,
             entries.len()
         );
+        if !first.shared.is_empty() {
+            let shared = first.shared.join(", ");
+            let _ = writeln!(page, "<p>All with {}.</p>", Text(&shared));
+        }
     }
     let mut columns = vec!["settings".to_owned()];
     columns.extend(Metric::ALL.iter().map(|metric| metric.name().to_owned()));
@@ -291,13 +351,14 @@ fn results(entries: &[&Entry]) -> String {
     page + "</div>\n"
 }
 
-/// Quality against latency, a colour for each mode.
+/// Quality against latency, a colour for each mode, with and without reranking.
 fn trade(entries: &[&Entry]) -> Plot {
     let modes = ["keyword", "dense", "hybrid"];
-    let series = modes.iter().filter_map(|mode| {
+    let kinds = modes.iter().flat_map(|mode| [(mode, false), (mode, true)]);
+    let series = kinds.filter_map(|(mode, reranked)| {
         let points: Vec<Point> = entries
             .iter()
-            .filter(|entry| entry.mode == *mode)
+            .filter(|entry| entry.mode == *mode && entry.reranked == reranked)
             .map(|entry| Point {
                 x: entry.latency.whole.p50,
                 y: entry.quality(),
@@ -310,13 +371,14 @@ fn trade(entries: &[&Entry]) -> Plot {
             })
             .collect();
         (!points.is_empty()).then(|| Series {
-            name: (*mode).to_owned(),
+            name: format!("{mode}{}", if reranked { ", reranked" } else { "" }),
             points,
         })
     });
     Plot {
         title: format!("{} against latency", QUALITY.name()),
         x: "p50 of a search, ms".to_owned(),
+        logarithmic: true,
         y: QUALITY.name().to_owned(),
         series: series.collect(),
         joined: false,
@@ -368,4 +430,23 @@ fn differences(versus: &Versus) -> String {
         let _ = write!(page, "<p>{title}</p>\n{table}");
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_say_what_differs() {
+        let labels = [
+            "keyword k=100",
+            "dense k=100 ef=16 model=m",
+            "dense rerank=10:1 k=100 ef=64 model=m",
+        ];
+        let shared = shared(&labels);
+        assert_eq!(shared, ["k=100", "model=m"]);
+        let short = labels.map(|label| without(label, &shared));
+        assert_eq!(short, ["keyword", "dense ef=16", "dense rerank=10:1 ef=64"]);
+        assert!(super::shared(&labels[..1]).is_empty());
+    }
 }

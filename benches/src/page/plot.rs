@@ -1,4 +1,4 @@
-//! Plots as SVG that stands in the page: points and lines over two linear axes.
+//! Plots as SVG that stands in the page: points and lines over two axes.
 
 use std::fmt::{self, Write};
 
@@ -23,6 +23,8 @@ pub(super) struct Plot {
     pub(super) title: String,
     /// What the horizontal axis is.
     pub(super) x: String,
+    /// Whether equal ways along it are equal factors: for values above 0 that lie far apart.
+    pub(super) logarithmic: bool,
     /// What the vertical axis is.
     pub(super) y: String,
     /// What is drawn.
@@ -48,10 +50,36 @@ pub(super) struct Point {
 struct Axis {
     low: f64,
     high: f64,
-    step: f64,
+    steps: Steps,
+}
+
+enum Steps {
+    Equal(f64),
+    /// 1, 2 and 5 times each power of ten.
+    Powers,
 }
 
 impl Axis {
+    /// A logarithmic axis; values that are not above 0 lie at its beginning.
+    fn over_powers(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let values = values.filter(|value| *value > 0.0);
+        let low = values.clone().fold(f64::INFINITY, f64::min);
+        let high = values.fold(f64::NEG_INFINITY, f64::max);
+        let (low, high) = if low.is_finite() {
+            (low, high)
+        } else {
+            (1.0, 10.0)
+        };
+        let round = round_numbers(low / 20.0, high * 20.0);
+        let below = round.iter().rev().find(|n| **n < low * 0.95);
+        let above = round.iter().find(|n| **n > high * 1.05);
+        Self {
+            low: below.copied().unwrap_or(low),
+            high: above.copied().unwrap_or(high),
+            steps: Steps::Powers,
+        }
+    }
+
     fn over(values: impl Iterator<Item = f64> + Clone) -> Self {
         let low = values.clone().fold(f64::INFINITY, f64::min);
         let high = values.fold(f64::NEG_INFINITY, f64::max);
@@ -72,28 +100,40 @@ impl Axis {
             .into_iter()
             .find(|step| *step >= rough * 0.999)
             .unwrap_or(power * 10.0);
-        // A point on the edge would be cut in half.
+        // A point on the edge would be cut in half; but what is never below 0 has no axis there.
+        let first = ((low - spread * 0.05) / step).floor() * step;
         Self {
-            low: ((low - spread * 0.05) / step).floor() * step,
+            low: if low < 0.0 { first } else { first.max(0.0) },
             high: ((high + spread * 0.05) / step).ceil() * step,
-            step,
+            steps: Steps::Equal(step),
         }
     }
 
     /// Where a value lies, 0 to 1.
     fn share(&self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
+        match self.steps {
+            Steps::Equal(_) => (value - self.low) / (self.high - self.low),
+            Steps::Powers => (value.max(self.low) / self.low).ln() / (self.high / self.low).ln(),
+        }
     }
 
     /// Round numbers along it, as they are written.
     fn ticks(&self) -> Vec<(f64, String)> {
-        let count = ((self.high - self.low) / self.step).round() as usize;
-        let digits = (-self.step.log10().floor()).max(0.0) as usize;
+        let Steps::Equal(step) = self.steps else {
+            let round = round_numbers(self.low, self.high);
+            let text = |n: f64| {
+                let text = format!("{n:.6}");
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            };
+            return round.into_iter().map(|n| (n, text(n))).collect();
+        };
+        let count = ((self.high - self.low) / step).round() as usize;
+        let digits = (-step.log10().floor()).max(0.0) as usize;
         (0..=count)
             .map(|n| {
-                let value = self.low + n as f64 * self.step;
+                let value = self.low + n as f64 * step;
                 // No sign before a 0 that a sum missed by its last digit.
-                let value = if value.abs() < self.step * 1e-9 {
+                let value = if value.abs() < step * 1e-9 {
                     0.0
                 } else {
                     value
@@ -104,13 +144,24 @@ impl Axis {
     }
 }
 
+/// 1, 2 and 5 times each power of ten from `low` to `high`.
+fn round_numbers(low: f64, high: f64) -> Vec<f64> {
+    (-6..=9)
+        .flat_map(|power| [1.0, 2.0, 5.0].map(|n| n * 10_f64.powi(power)))
+        .filter(|n| (low * 0.999..=high * 1.001).contains(n))
+        .collect()
+}
+
 impl fmt::Display for Plot {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let points = || self.series.iter().flat_map(|series| &series.points);
-        let (x, y) = (
-            Axis::over(points().map(|point| point.x)),
-            Axis::over(points().map(|point| point.y)),
-        );
+        let values = points().map(|point| point.x);
+        let x = if self.logarithmic {
+            Axis::over_powers(values)
+        } else {
+            Axis::over(values)
+        };
+        let y = Axis::over(points().map(|point| point.y));
         let across = |value: f64| LEFT + x.share(value) * (WIDTH - LEFT - RIGHT);
         let down = |value: f64| HEIGHT - BOTTOM - y.share(value) * (HEIGHT - TOP - BOTTOM);
         let (floor, end) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
@@ -195,15 +246,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn axes_of_powers_are_round_and_hold_all_points() {
+        for values in [vec![0.9, 3.0, 180.0], vec![5.0], vec![0.0, 2.0], vec![]] {
+            let axis = Axis::over_powers(values.iter().copied());
+            for value in values {
+                assert!((0.0..=1.0).contains(&axis.share(value)), "{value}");
+            }
+            let ticks = axis.ticks();
+            assert!((2..=12).contains(&ticks.len()), "{ticks:?}");
+        }
+        let axis = Axis::over_powers([1.5, 15.0].into_iter());
+        let texts: Vec<String> = axis.ticks().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["1", "2", "5", "10", "20"]);
+    }
+
+    #[test]
     fn axes_are_round_and_hold_all_points() {
         for values in [
             vec![0.681, 0.709],
             vec![0.0, 3.0, 17.0],
+            vec![0.2, 180.0],
             vec![5.0],
             vec![-2.0, 2.0],
             vec![],
         ] {
             let axis = Axis::over(values.iter().copied());
+            assert_eq!(axis.low < 0.0, values.iter().any(|value| *value < 0.0));
             for value in values {
                 assert!((0.0..=1.0).contains(&axis.share(value)));
             }

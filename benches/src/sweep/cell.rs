@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::config::{Config, Grid};
-use crate::fusion;
 use crate::retrieve::{IndexSettings, Settings};
+use crate::{fusion, rerank};
 
 /// A combination of settings. What has no part in a search is `None`, so that two combinations
 /// that ask the same are one: a keyword search has neither a fusion nor a width of the graph.
@@ -29,6 +29,9 @@ pub struct Cell {
     pub k: usize,
     /// Entries taken from each list before fusing.
     pub candidates: Option<usize>,
+    /// How the best hits are put in a new order, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<String>,
     /// Most tokens of a chunk.
     pub chunk_size: usize,
     /// Tokens that neighbours share at most.
@@ -85,7 +88,8 @@ impl Cell {
 
     /// The settings in words, without the data set.
     pub fn label(&self) -> String {
-        let mut label = crate::report::label(self.mode_name(), self.fusion.as_deref());
+        let (fusion, rerank) = (self.fusion.as_deref(), self.rerank.as_deref());
+        let mut label = crate::report::label(self.mode_name(), fusion, rerank);
         let mut say = |name: &str, value: String| {
             label.extend([" ", name, "=", &value]);
         };
@@ -185,14 +189,15 @@ fn searches(grid: &Grid) -> Vec<Settings> {
                 for candidates in &grid.candidates {
                     for vector_search in &grid.vector_search {
                         for ef in &widths {
-                            searches.push(Settings {
+                            searches.extend(grid.rerank.iter().map(|rerank| Settings {
                                 mode: *mode,
                                 fusion: *fusion,
                                 vector_search: *vector_search,
                                 ef: *ef,
                                 candidates: Some(*candidates),
+                                rerank: *rerank,
                                 k: *k,
-                            });
+                            }));
                         }
                     }
                 }
@@ -214,10 +219,11 @@ struct Shared<'a> {
 impl Shared<'_> {
     fn plan(&self, split: &str, limit_queries: Option<usize>, search: Settings) -> Planned {
         let (hybrid, dense) = (search.mode == Mode::Hybrid, search.mode != Mode::Keyword);
+        let embeds = dense || search.rerank.is_some();
         let exact = search.vector_search == VectorSearch::Exact;
         let settings = Settings {
             ef: search.ef.filter(|_| dense && !exact),
-            candidates: search.candidates.filter(|_| hybrid),
+            candidates: hybrid.then(|| search.entries()),
             ..search
         };
         let graph = dense && settings.vector_search == VectorSearch::Graph;
@@ -230,12 +236,13 @@ impl Shared<'_> {
                 fusion: hybrid.then(|| fusion::name(settings.fusion)),
                 k: settings.k,
                 candidates: settings.candidates,
+                rerank: rerank::name(settings.rerank),
                 chunk_size: self.chunking.size,
                 chunk_overlap: self.chunking.overlap,
                 vector_search: dense.then_some(settings.vector_search),
                 ef: settings.ef,
-                precision: dense.then(|| self.precision.name().to_owned()),
-                model: dense.then(|| self.model.to_owned()),
+                precision: embeds.then(|| self.precision.name().to_owned()),
+                model: embeds.then(|| self.model.to_owned()),
             },
             settings,
             index: IndexKey {

@@ -4,11 +4,14 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use faq_core::{ChunkConfig, DEFAULT_EMBEDDING_MODEL, Fusion, Mode, Precision, VectorSearch};
+use faq_core::{
+    ChunkConfig, DEFAULT_EMBEDDING_MODEL, Fusion, Mode, Precision, Rerank, VectorSearch,
+};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::{Error, Result, fusion};
+use crate::retrieve::Settings;
+use crate::{Error, Result, fusion, rerank};
 
 /// A sweep: each combination of the lists in `data` and `grid` is a cell.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -47,6 +50,9 @@ pub struct Grid {
     pub k: Vec<usize>,
     /// Entries that hybrid searches take from each list; `3 * k` at least.
     pub candidates: Vec<usize>,
+    /// How the best hits are put in a new order, as `faq-bench run --rerank` takes it.
+    #[serde(deserialize_with = "reranks")]
+    pub rerank: Vec<Option<Rerank>>,
     /// Most tokens of a chunk.
     pub chunk_size: Vec<usize>,
     /// Tokens that neighbours share at most.
@@ -70,6 +76,7 @@ impl Default for Grid {
             fusion: vec![Fusion::default()],
             k: vec![100],
             candidates: vec![100],
+            rerank: vec![Settings::default().rerank],
             chunk_size: vec![size],
             chunk_overlap: vec![overlap],
             vector_search: vec![VectorSearch::default()],
@@ -110,6 +117,7 @@ impl Config {
             ("grid.fusion", grid.fusion.is_empty()),
             ("grid.k", grid.k.is_empty()),
             ("grid.candidates", grid.candidates.is_empty()),
+            ("grid.rerank", grid.rerank.is_empty()),
             ("grid.chunk_size", grid.chunk_size.is_empty()),
             ("grid.chunk_overlap", grid.chunk_overlap.is_empty()),
             ("grid.vector_search", grid.vector_search.is_empty()),
@@ -181,6 +189,10 @@ fn test_split() -> Vec<String> {
 
 fn fusions<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Fusion>, D::Error> {
     each(input, fusion::parse)
+}
+
+fn reranks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Option<Rerank>>, D::Error> {
+    each(input, rerank::parse)
 }
 
 fn parsed<'de, D, T>(input: D) -> Result<Vec<T>, D::Error>

@@ -103,6 +103,33 @@ fn a_run_reports_quality_times_and_sizes() {
 }
 
 #[test]
+fn each_mode_and_fusion_is_run_with_each_reranking() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path());
+    let several = [
+        "run",
+        "--beir",
+        "small",
+        "--mode",
+        "dense,hybrid",
+        "--fusion",
+        "rrf:60,scores",
+        "--rerank",
+        "none,3:0.5",
+        "--json",
+    ];
+    let report: Value = serde_json::from_str(&said(&bench(dir.path(), &several))).unwrap();
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 3 * 2);
+    for (at, run) in runs.iter().enumerate() {
+        let reranked = at % 2 == 1;
+        assert_eq!(run["rerank"].as_str(), reranked.then_some("3:0.5"), "{run}");
+        let p50 = run["latency_ms"]["rerank"]["p50"].as_f64().unwrap();
+        assert_eq!(p50 > 0.0, reranked, "{run}");
+    }
+}
+
+#[test]
 fn runs_are_written_scored_and_compared() {
     let dir = tempfile::tempdir().unwrap();
     small_set(dir.path());
@@ -137,6 +164,11 @@ fn wrong_use_is_named() {
             vec!["run", "--beir", "small", "--fusion", "rrf:x"],
             2,
             "is no number",
+        ),
+        (
+            vec!["run", "--beir", "small", "--rerank", "20:-1"],
+            2,
+            "is no reranking",
         ),
         (vec!["run", "--beir", "none"], 1, "none/qrels/test.tsv"),
         (

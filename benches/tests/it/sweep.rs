@@ -14,6 +14,8 @@ mode = ["keyword", "hybrid"]
 fusion = ["rrf:60", "scores:2.5"]
 vector_search = ["exact", "graph"]
 ef = [16, 64]
+candidates = [50, 300, 400]
+rerank = ["none", "20:0.5"]
 chunk_size = [64, 1000]
 chunk_overlap = [0, 100]
 "#;
@@ -29,13 +31,14 @@ fn cells_that_ask_the_same_are_one() {
     let sweep = Sweep::plan(&dir.path().join("grid.toml"), None, None).unwrap();
     let labels: Vec<String> = sweep.cells().map(ToString::to_string).collect();
     // Three cuts (an overlap of 100 does not fit chunks of 64). In each, a keyword search; and for
-    // each fusion an exact search and two widths of the graph.
-    assert_eq!(labels.len(), 3 * (1 + 2 * 3), "{labels:#?}");
+    // each fusion and two numbers of candidates (50 and 300 are the same for a ranking of 100) an
+    // exact search and two widths of the graph. All of them with and without reranking.
+    assert_eq!(labels.len(), 3 * (1 + 2 * 2 * 3) * 2, "{labels:#?}");
     assert_eq!(sweep.indexes(), 3);
     assert_eq!(labels[0], "small/test keyword k=100 chunks=64/0");
     assert!(
         labels.contains(
-            &"small/test hybrid rrf:60 k=100 candidates=100 chunks=1000/100 vectors=graph ef=64 \
+            &"small/test hybrid rrf:60 k=100 candidates=300 chunks=1000/100 vectors=graph ef=64 \
           precision=int8 model=all-minilm-l6-v2"
                 .to_owned()
         )
@@ -73,6 +76,10 @@ fn errors_name_the_line_and_the_key() {
         (
             &format!("{data}fusion = [\"rrf:60\", \"sum\"]\n"),
             "line 4, key grid.fusion: \"sum\" is no fusion",
+        ),
+        (
+            &format!("{data}rerank = [\"some\"]\n"),
+            "line 4, key grid.rerank: \"some\" is no reranking",
         ),
         (
             &format!("{data}mode = [\"sparse\"]\n"),

@@ -14,9 +14,9 @@ use tokenizers::Tokenizer;
 use super::config::Config;
 use super::encoder::Forward;
 use super::folder::{self, load_tokenizer, load_weights, optional_json, pool};
-use super::packed::{Ids, batches};
+use super::packed::{BATCH_TOKENS, Ids, batches};
 use super::pooling::{Pooling, PoolingConfig};
-use super::{EmbedError, Embedder, Precision, TextKind, tokens};
+use super::{EmbedError, Embedder, Precision, TextKind, TokenVectors, tokens};
 use crate::Control;
 use crate::models::find_known;
 
@@ -24,6 +24,10 @@ use crate::models::find_known;
 const E5: [&str; 2] = ["query: ", "passage: "];
 const BGE_EN: &str = "Represent this sentence for searching relevant passages: ";
 const BGE_ZH: &str = "为这个句子生成表示以用于检索相关文章：";
+
+/// Tokens of a batch where a person waits for all of them: few enough that the threads end at about
+/// the same time.
+const TOKENS_BATCH_TOKENS: usize = 256;
 
 /// An encoder of the BERT, RoBERTa or XLM-RoBERTa family in sentence-transformers layout, such as
 /// all-MiniLM-L6-v2, bge-small-en-v1.5, gte-small, multilingual-e5-small or bge-m3 (its dense
@@ -137,33 +141,37 @@ impl BertEmbedder {
         Config::read(dir).ok().map(|config| config.hidden_size)
     }
 
-    /// Vectors `[dim]` of the texts whose ids are given, all of one batch.
-    fn forward(&self, batch: &[Ids<'_>]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    /// What `take` makes of the hidden states `[tokens, dim]` of each text whose ids are given, all
+    /// of one batch.
+    fn forward<T>(
+        &self,
+        batch: &[Ids<'_>],
+        take: &(impl Fn(&[f32]) -> T + Sync),
+    ) -> Result<Vec<T>, EmbedError> {
         let states = self.encoder.forward(batch);
-        let mut rest = states.as_slice();
-        let vectors: Vec<Vec<f32>> = batch
-            .iter()
-            .map(|text| {
-                let (own, others) = rest.split_at(text.len() * self.dim);
-                rest = others;
-                self.pooling.vector(own, self.dim)
-            })
-            .collect();
-        if vectors.iter().flatten().any(|x| !x.is_finite()) {
+        if states.iter().any(|x| !x.is_finite()) {
             return Err(EmbedError::Model(
                 "it gave a vector that is not finite; its weights are damaged".to_owned(),
             ));
         }
-        Ok(vectors)
+        let mut rest = states.as_slice();
+        let taken = batch.iter().map(|text| {
+            let (own, others) = rest.split_at(text.len() * self.dim);
+            rest = others;
+            take(own)
+        });
+        Ok(taken.collect())
     }
 
-    fn embed_here(
+    /// The same of texts, in their order. Runs on the calling thread's rayon pool.
+    fn each_text<T: Send>(
         &self,
         texts: &[&str],
-        kind: TextKind,
+        work: Work,
         control: &Control,
-    ) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let prefix = match kind {
+        take: impl Fn(&[f32]) -> T + Sync,
+    ) -> Result<Vec<T>, EmbedError> {
+        let prefix = match work.kind {
             TextKind::Query => &self.query_prefix,
             TextKind::Passage => &self.passage_prefix,
         };
@@ -182,23 +190,32 @@ impl BertEmbedder {
             })
             .collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
-        let done: Vec<Vec<(usize, Vec<f32>)>> = batches(&lengths)
+        let done: Vec<Vec<(usize, T)>> = batches(&lengths, work.batch_tokens)
             .into_par_iter()
             .map(|batch| {
                 control.check()?;
-                if kind == TextKind::Passage {
+                if work.waits {
                     self.gate.wait();
                 }
                 let rows: Vec<Ids<'_>> = batch.iter().map(|&i| Ids::one(&ids[i])).collect();
-                Ok(batch.iter().copied().zip(self.forward(&rows)?).collect())
+                let taken = self.forward(&rows, &take)?;
+                Ok(batch.iter().copied().zip(taken).collect())
             })
             .collect::<Result<_, EmbedError>>()?;
-        let mut vectors = vec![Vec::new(); texts.len()];
-        for (i, vector) in done.into_iter().flatten() {
-            vectors[i] = vector;
-        }
-        Ok(vectors)
+        let mut taken: Vec<(usize, T)> = done.into_iter().flatten().collect();
+        taken.sort_unstable_by_key(|(i, _)| *i);
+        Ok(taken.into_iter().map(|(_, taken)| taken).collect())
     }
+}
+
+/// How texts are worked on.
+#[derive(Clone, Copy)]
+struct Work {
+    kind: TextKind,
+    /// Most tokens of a batch, where it has more than one text.
+    batch_tokens: usize,
+    /// Whether each batch lets questions pass.
+    waits: bool,
 }
 
 impl Embedder for BertEmbedder {
@@ -236,16 +253,39 @@ impl Embedder for BertEmbedder {
         kind: TextKind,
         control: &Control,
     ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let work = Work {
+            kind,
+            batch_tokens: BATCH_TOKENS,
+            waits: kind == TextKind::Passage,
+        };
+        let vector = |states: &[f32]| self.pooling.vector(states, self.dim);
         match kind {
             TextKind::Passage => self
                 .passages
-                .install(|| self.embed_here(texts, kind, control)),
+                .install(|| self.each_text(texts, work, control, vector)),
             TextKind::Query => {
                 let _first = self.gate.enter();
                 self.questions
-                    .install(|| self.embed_here(texts, kind, control))
+                    .install(|| self.each_text(texts, work, control, vector))
             }
         }
+    }
+
+    fn embed_tokens(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        control: &Control,
+    ) -> Result<Vec<TokenVectors>, EmbedError> {
+        let work = Work {
+            kind,
+            batch_tokens: TOKENS_BATCH_TOKENS,
+            waits: false,
+        };
+        let vectors = |states: &[f32]| TokenVectors::normalised(states.to_vec(), self.dim);
+        let _first = self.gate.enter();
+        self.questions
+            .install(|| self.each_text(texts, work, control, vectors))
     }
 }
 

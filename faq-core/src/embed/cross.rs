@@ -8,7 +8,7 @@ use tokenizers::Tokenizer;
 use super::config::{Config, Family};
 use super::encoder::Forward;
 use super::folder::{self, load_tokenizer, load_weights, pool};
-use super::packed::{Ids, batches};
+use super::packed::{BATCH_TOKENS, Ids, batches};
 use super::weights::Weights;
 use super::{EmbedError, Precision, tokens};
 use crate::Control;
@@ -133,7 +133,7 @@ impl CrossEncoder {
             })
             .collect::<Result<_, _>>()?;
         let lengths: Vec<usize> = pairs.iter().map(|(ids, _)| ids.len()).collect();
-        let done: Vec<Vec<(usize, f32)>> = batches(&lengths)
+        let done: Vec<Vec<(usize, f32)>> = batches(&lengths, BATCH_TOKENS)
             .into_par_iter()
             .map(|batch| {
                 control.check()?;

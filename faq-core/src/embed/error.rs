@@ -46,6 +46,12 @@ pub enum EmbedError {
         /// What the operating system said.
         detail: String,
     },
+    /// The embedder gives one vector a text alone.
+    #[error("the embedder {embedder} gives no vectors of tokens; search without reranking")]
+    NoTokenVectors {
+        /// Its name.
+        embedder: String,
+    },
     /// The caller stopped it.
     #[error("embedding stopped: {0}")]
     Interrupted(#[from] Interrupted),
@@ -61,6 +67,7 @@ impl EmbedError {
             Self::Tokenizer(_) => "tokenizer_failed",
             Self::Model(_) => "model_failed",
             Self::Threads { .. } => "threads",
+            Self::NoTokenVectors { .. } => "no_token_vectors",
             Self::Interrupted(Interrupted::Cancelled) => "cancelled",
             Self::Interrupted(Interrupted::Deadline) => "deadline",
         }

@@ -15,12 +15,14 @@ mod packed;
 mod panels;
 mod pooling;
 mod product;
+mod token_vectors;
 mod tokens;
 mod weights;
 
 pub use bert::BertEmbedder;
 pub use cross::CrossEncoder;
 pub use error::EmbedError;
+pub use token_vectors::TokenVectors;
 
 use faq_ingest::ByteRange;
 
@@ -144,6 +146,24 @@ pub trait Embedder: Send + Sync {
         kind: TextKind,
         control: &Control,
     ) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// Vectors of the tokens of `texts`, as the model sees each in its text, for
+    /// [reranking](crate::Rerank): special tokens included, read as far as
+    /// [`embed`](Self::embed) reads, and before any passages that wait.
+    ///
+    /// # Errors
+    /// [`EmbedError::NoTokenVectors`], the default, where the model has none; those of `embed`.
+    fn embed_tokens(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        control: &Control,
+    ) -> Result<Vec<TokenVectors>, EmbedError> {
+        let _ = (texts, kind, control);
+        Err(EmbedError::NoTokenVectors {
+            embedder: self.name().to_owned(),
+        })
+    }
 }
 
 /// Lends an embedder's tokenizer to the chunker.

@@ -2,7 +2,7 @@
 
 /// Tokens of a batch: enough that the products are worth their set-up, few enough that a
 /// cancel is heard soon and the activations stay in the cache.
-const BATCH_TOKENS: usize = 1024;
+pub(super) const BATCH_TOKENS: usize = 1024;
 
 /// The ids of a text, or of a pair of texts.
 #[derive(Debug, Clone, Copy)]
@@ -26,16 +26,16 @@ impl<'a> Ids<'a> {
     }
 }
 
-/// Puts texts of these lengths together, the longest first, so that each batch has at most
-/// [`BATCH_TOKENS`] tokens, or one text.
-pub(super) fn batches(lengths: &[usize]) -> Vec<Vec<usize>> {
+/// Puts texts of these lengths together, the longest first, so that each batch has at most `most`
+/// tokens, or one text.
+pub(super) fn batches(lengths: &[usize], most: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&text| std::cmp::Reverse(lengths[text]));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut tokens = 0;
     for text in order {
         match batches.last_mut() {
-            Some(batch) if tokens + lengths[text] <= BATCH_TOKENS => batch.push(text),
+            Some(batch) if tokens + lengths[text] <= most => batch.push(text),
             _ => {
                 tokens = 0;
                 batches.push(vec![text]);
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn each_text_is_in_one_batch_and_none_is_too_full() {
         let lengths: Vec<usize> = (0..200).map(|i| 1 + i * 37 % 1500).collect();
-        let batches = batches(&lengths);
+        let batches = batches(&lengths, BATCH_TOKENS);
         for batch in &batches {
             let tokens: usize = batch.iter().map(|&text| lengths[text]).sum();
             assert!(tokens <= BATCH_TOKENS || batch.len() == 1);

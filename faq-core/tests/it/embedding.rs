@@ -87,6 +87,39 @@ fn token_offsets_are_not_cut_off_and_fit_the_text() {
 }
 
 #[test]
+fn each_token_that_is_read_has_a_vector() {
+    let model = minilm();
+    let long = "a word and another ".repeat(200);
+    let texts = ["Trains are booked in second class.", long.as_str(), ""];
+    let whole = model
+        .embed_tokens(&texts, TextKind::Passage, &Control::new())
+        .unwrap();
+    assert_eq!(whole.len(), texts.len());
+    for (text, tokens) in texts.iter().zip(&whole) {
+        let content = model.token_offsets(text).unwrap().len();
+        // Two special tokens frame what is read.
+        assert_eq!(tokens.rows().len(), content.min(model.window_tokens()) + 2);
+        for row in tokens.rows() {
+            assert_eq!(row.len(), model.dim());
+            assert!((dot(row, row) - 1.0).abs() < 1e-4);
+        }
+        let alone = model
+            .embed_tokens(&[text], TextKind::Query, &Control::new())
+            .unwrap();
+        assert!(tokens.max_similarity(&alone[0]) > 0.999, "{text}");
+    }
+    let near = |question: &str| {
+        let question = model.embed_tokens(&[question], TextKind::Query, &Control::new());
+        question.unwrap()[0].max_similarity(&whole[0])
+    };
+    assert!(near("Which class are trains booked in?") > near("The cat sat on a mat."));
+    let control = Control::new();
+    control.cancel.cancel();
+    let result = model.embed_tokens(&texts, TextKind::Passage, &control);
+    assert!(matches!(result, Err(EmbedError::Interrupted(_))));
+}
+
+#[test]
 fn a_cancelled_embedding_ends() {
     let control = Control::new();
     control.cancel.cancel();

@@ -8,4 +8,5 @@ mod encoders;
 mod engine;
 mod generate;
 mod reader;
+mod reranking;
 mod support;

@@ -121,6 +121,7 @@ end with its reason, stops nothing else, and makes the exit code 1. Ctrl-C keeps
   faq search '\"notice period\" contractors'   (quoted words must stand together)
   faq search -k 3 --mode keyword \"form T-12\"
   faq search --explain --filter format=pdf --filter tag=hr \"sick note\"
+  faq search --rerank --explain \"how long is parental leave\"
   faq search --filter from=2024-01-01 --filter until=2024-06-30 \"prices\"")]
     Search(SearchArgs),
     /// Answer a question from the documents, with sources, or say "I don't know"
@@ -383,6 +384,17 @@ pub(super) struct SearchArgs {
     /// Which lists are asked
     #[arg(long, value_enum, value_name = "MODE", default_value_t = SearchMode::Hybrid)]
     pub(super) mode: SearchMode,
+    /// Look at the best N passages once more, by their tokens: a better order, and slower
+    /// [10 where no N is given]
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10",
+        value_parser = at_least_one
+    )]
+    pub(super) rerank: Option<usize>,
     /// Show how the search went and why each passage came back
     #[arg(long)]
     pub(super) explain: bool,

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use faq_core::{Control, DocumentId, Filter, Format, Passage, SearchOptions, SearchResponse};
+use faq_core::{
+    Control, DocumentId, Filter, Format, Passage, Rerank, SearchOptions, SearchResponse,
+};
 
 use super::args::{Common, FilterArgs, SearchArgs};
 use super::dates;
@@ -14,6 +16,10 @@ pub(super) fn run(common: &Common, args: &SearchArgs, out: &mut Output) -> Resul
     let options = SearchOptions {
         k: args.k,
         mode: args.mode.into(),
+        rerank: args.rerank.map(|depth| Rerank {
+            depth,
+            ..Rerank::default()
+        }),
         filter: args.filter.filter()?,
         ..SearchOptions::default()
     };
@@ -59,8 +65,17 @@ fn plan(response: &SearchResponse, out: &mut Output) -> Result<()> {
     if let Some(allowed) = plan.allowed_documents {
         out.line(format_args!("filter:   allows {allowed} documents"))?;
     }
+    let reranked = response.hits.iter().any(|hit| hit.rerank_score.is_some());
+    if reranked {
+        out.line("rerank:   by the tokens of question and passage")?;
+    }
+    let reranking = if reranked {
+        format!(", rerank {:.1}", time.rerank)
+    } else {
+        String::new()
+    };
     out.line(format_args!(
-        "time:     {:.1} ms (question {:.1}, vectors {:.1}, keywords {:.1}), state {}",
+        "time:     {:.1} ms (question {:.1}, vectors {:.1}, keywords {:.1}{reranking}), state {}",
         time.total, time.embed, time.dense, time.keyword, response.seq
     ))?;
     out.line("")
@@ -73,8 +88,12 @@ fn reasons(hit: &Passage) -> String {
         let rank = rank.map_or_else(|| "not in its list".to_owned(), |r| format!("rank {r}"));
         format!("{name} {score} ({rank})")
     };
+    let tokens = match (hit.rerank_score, hit.first_rank) {
+        (Some(score), Some(rank)) => format!(", tokens {score:.4} (rank {rank} before)"),
+        _ => String::new(),
+    };
     format!(
-        "{}, {}; bytes {}..{}, chunk {}",
+        "{}, {}{tokens}; bytes {}..{}, chunk {}",
         list("dense", hit.dense_score, hit.dense_rank),
         list("keyword", hit.keyword_score, hit.keyword_rank),
         hit.byte_range.start,

@@ -107,6 +107,28 @@ fn hits_say_where_and_why() {
 }
 
 #[test]
+fn the_best_passages_can_be_looked_at_once_more() {
+    let world = World::with_handbook();
+    let question = "Who approves travel abroad?";
+    let found = world.ok(&["search", "--json", "--rerank=2", question]);
+    let hits = found["hits"].as_array().unwrap();
+    assert_eq!(hits[0]["filename"], "travel.html");
+    assert!(hits[0]["rerank_score"].as_f64().unwrap() > 0.3, "{found}");
+    assert_eq!(hits[2]["rerank_score"], serde_json::Value::Null);
+    assert_eq!(hits[2]["first_rank"], serde_json::Value::Null);
+    assert!(found["timings_ms"]["rerank"].as_f64().unwrap() > 0.0);
+    let plain = world.ok(&["search", "--json", question]);
+    assert_eq!(plain["hits"][0]["rerank_score"], serde_json::Value::Null);
+
+    let explained = world.run(&["search", "--rerank", "--explain", question]);
+    for part in ["rerank: ", ", tokens 0.", "(rank 1 before)", ", rerank "] {
+        assert!(explained.stdout.contains(part), "{part}: {explained:?}");
+    }
+    let wrong = world.run(&["search", "--rerank=0", question]);
+    assert_eq!(wrong.code, Some(2));
+}
+
+#[test]
 fn filters_restrict_and_are_explained() {
     let world = World::with_handbook();
     world.ok(&[

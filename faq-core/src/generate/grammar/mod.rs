@@ -8,6 +8,7 @@ mod held;
 
 pub(super) use held::Holder;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::GenerateError;
@@ -41,7 +42,8 @@ const REGEX_BYTES: usize = 64 << 10;
 /// };
 /// assert!(options.check().is_ok());
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Grammar {
     /// A JSON value that the schema (draft 4 to 2020-12) describes, on one line, with a blank
