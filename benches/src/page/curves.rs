@@ -122,7 +122,9 @@ fn plot(
     } else {
         String::new()
     };
-    let shared = entries.first().map_or(&[][..], |entry| entry.shared.as_slice());
+    let shared = entries
+        .first()
+        .map_or(&[][..], |entry| entry.shared.as_slice());
     let series = groups.into_iter().map(|(cell, mut points)| {
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         Series {
