@@ -12,7 +12,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::evidence::Evidence;
 use super::relevance::Part;
-use super::words::{content_words, is_negation, numbers, word_set};
+use super::words::{TokenKind, content_words, is_negation, numbers, tokens, word_set};
 
 /// The chance that the passages answer a question, and what it is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -93,7 +93,6 @@ pub(super) fn judge(
     let passage = &evidence.passage;
     let sentence = passage.said(range);
     let question = &part.question;
-    let new_words = || new_words(&sentence, question.words());
     let around = around(evidence, range);
     let context = format!(
         "{}\n{}\n{around}",
@@ -119,8 +118,7 @@ pub(super) fn judge(
         ),
         names_missing: missing.min(2) as f32,
         no_number: flag(
-            asks_for_number(&part.text)
-                && !new_words().any(|word| word.contains(|c: char| c.is_numeric())),
+            asks_for_number(&part.text) && !has_new_number(&sentence, question.words()),
         ),
         length: (question.words().len().min(20)) as f32 / 10.0,
         negation: flag(is_negated(&part.text) != is_negated(&sentence)),
@@ -146,12 +144,11 @@ fn asks_for_number(question: &str) -> bool {
         || followed(&["what", "which"], &AFTER_WHAT)
 }
 
-/// Words of a sentence but its first that are not the question's.
-fn new_words<'t>(sentence: &'t str, asked: &'t HashSet<String>) -> impl Iterator<Item = &'t str> {
-    sentence
-        .unicode_words()
-        .skip(1)
-        .filter(|word| content_words(word).iter().any(|stem| !asked.contains(stem)))
+/// Whether a sentence has a number, in digits or in words, that the question has not.
+fn has_new_number(sentence: &str, asked: &HashSet<String>) -> bool {
+    tokens(sentence)
+        .iter()
+        .any(|t| t.kind == TokenKind::Number && !asked.contains(&t.stem))
 }
 
 /// Words of a question but its first that are written as names are.
@@ -201,6 +198,17 @@ mod tests {
         ] {
             assert_eq!(asks_for_number(question), asks, "{question}");
         }
+    }
+
+    #[test]
+    fn numbers_count_in_words_too() {
+        let asked = word_set("How many of the 30 days can I carry over?");
+        assert!(has_new_number(
+            "Up to five days may be carried over.",
+            &asked
+        ));
+        assert!(has_new_number("It is 12.", &asked));
+        assert!(!has_new_number("None of the 30 days may be.", &asked));
     }
 
     #[test]

@@ -29,10 +29,10 @@ impl Default for Threshold {
 }
 
 /// The shipped threshold on the probability of an answer.
-const DEFAULT_PROBABILITY: f32 = 0.24;
+const DEFAULT_PROBABILITY: f32 = 0.15;
 
 /// Least [`relevance`] of a passage that is read.
-const LEAST_RELEVANCE: f32 = 0.02;
+const LEAST_RELEVANCE: f32 = 0.10;
 
 /// Weights of the logistic function over a passage's features, fitted as `docs/answers.md` says.
 const BIAS: f32 = -6.89;

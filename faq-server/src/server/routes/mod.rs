@@ -6,6 +6,7 @@
 //! test holds one against the other.
 
 mod admin;
+mod answering;
 mod auth;
 mod chat;
 mod documents;
@@ -109,7 +110,7 @@ fn member() -> OpenApiRouter<App> {
         .routes(routes!(admin::secrets))
         .routes(routes!(admin::rotate))
         .routes(routes!(admin::end_secret))
-        .routes(routes!(admin::answering, admin::set_answering))
+        .routes(routes!(answering::get, answering::set))
         .routes(routes!(
             admin::webhook,
             admin::set_webhook,
