@@ -7,6 +7,7 @@
     reason = "a test that panics has failed, and stderr says why it was skipped"
 )]
 
+mod anatomy;
 mod answers;
 mod backup;
 mod bad_input;

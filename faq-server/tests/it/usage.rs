@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use crate::support::{World, run};
 
-const VERBS: [&str; 12] = [
-    "demo", "ingest", "search", "ask", "inspect", "list", "delete", "compact", "reindex", "embed",
-    "models", "doctor",
+const VERBS: [&str; 14] = [
+    "demo", "ingest", "search", "ask", "why", "replay", "inspect", "list", "delete", "compact",
+    "reindex", "embed", "models", "doctor",
 ];
 
 #[test]
