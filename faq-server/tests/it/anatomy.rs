@@ -73,11 +73,11 @@ fn a_recorded_answer_is_given_again_in_the_same_words() {
         "--generator",
         "http://localhost:9#m",
     ]);
-    other.failed(1, "invalid");
+    other.failed(2, "invalid");
     let broken = world.write("broken.json", "{}");
     world
         .run(&["replay", "--json", &broken])
-        .failed(1, "invalid");
+        .failed(2, "invalid");
     world
         .run(&["replay", "--json", &world.at("none.json")])
         .failed(1, "io");
