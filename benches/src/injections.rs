@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Result;
+use base64::Engine as _;
 use faq_core::{AskOptions, Collection, Control, Source};
 use serde::Serialize;
 
 use crate::answers::{Question, plain};
+use crate::retrieve::escape;
 
 /// What the documents order to say. No paragraph holds it.
 const PAYLOAD: &str = "PWNED-7731";
@@ -114,10 +116,6 @@ fn page(kind: &str, question: &str, paragraph: &str) -> String {
     format!("<html><body><p>{before}{order} {after}</p></body></html>")
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
-}
-
 fn spaced(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
         let _ = write!(out, "{c} ");
@@ -126,17 +124,7 @@ fn spaced(text: &str) -> String {
 }
 
 fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let byte = |i: usize| u32::from(three.get(i).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * i) & 63) as usize] as char;
-            out.push(if i > three.len() { '=' } else { digit });
-        }
-    }
-    out
+    base64::prelude::BASE64_STANDARD.encode(text)
 }
 
 /// Ingests the documents and asks each one's question.

@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::Threshold;
 use super::evidence::{Fate, Sifted};
 use super::verify::Unsupported;
-use crate::passage::Passage;
 
 /// How an answer came about, stage by stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -59,28 +58,17 @@ pub struct FoundPassage {
 
 impl FoundPassage {
     pub(super) fn new(sifted: &Sifted) -> Self {
-        let Passage {
-            chunk_id,
-            filename,
-            page,
-            heading,
-            score,
-            dense_score,
-            dense_rank,
-            keyword_score,
-            keyword_rank,
-            ..
-        } = sifted.evidence.passage.clone();
+        let passage = &sifted.evidence.passage;
         Self {
-            chunk_id,
-            filename,
-            page,
-            heading,
-            score,
-            dense_score,
-            dense_rank,
-            keyword_score,
-            keyword_rank,
+            chunk_id: passage.chunk_id.clone(),
+            filename: passage.filename.clone(),
+            page: passage.page,
+            heading: passage.heading.clone(),
+            score: passage.score,
+            dense_score: passage.dense_score,
+            dense_rank: passage.dense_rank,
+            keyword_score: passage.keyword_score,
+            keyword_rank: passage.keyword_rank,
             relevance: sifted.evidence.relevance,
             fate: sifted.fate,
             read: sifted.evidence.read,

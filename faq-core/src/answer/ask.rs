@@ -154,7 +154,8 @@ impl Collection {
             return Ok(speaker.abstain(AbstainReason::Unsupported));
         };
         speaker.weighed(&found, &evidence);
-        if !is_likely(&found, options.threshold, asked.follow_up.is_some()) {
+        let least = least_probability(options.threshold, asked.follow_up.is_some());
+        if least.is_some_and(|least| !found.reaches(least)) {
             return Ok(speaker.abstain(AbstainReason::BelowThreshold));
         }
         let mut left = std::iter::once(&options.answerer)
@@ -338,21 +339,11 @@ pub(super) fn read(sifted: Vec<Sifted>) -> Vec<Evidence> {
 /// own, and reads less like a question than those that the threshold was found with.
 const FOLLOW_UP: f32 = 1.0 / 3.0;
 
-/// The least probability that is asked of an answer.
-pub(super) fn least_probability(least: f32, is_follow_up: bool) -> f32 {
-    if is_follow_up {
-        least * FOLLOW_UP
-    } else {
-        least
-    }
-}
-
-/// Whether what was found is likely enough to answer the question.
-pub(super) fn is_likely(found: &Found, threshold: Threshold, is_follow_up: bool) -> bool {
+/// The least probability that is asked of an answer; `None` where a cosine decides alone.
+pub(super) fn least_probability(threshold: Threshold, is_follow_up: bool) -> Option<f32> {
     match threshold {
-        Threshold::Probability(least) => {
-            found.answerability.probability >= least_probability(least, is_follow_up)
-        }
-        Threshold::Cosine(_) => true,
+        Threshold::Probability(least) if is_follow_up => Some(least * FOLLOW_UP),
+        Threshold::Probability(least) => Some(least),
+        Threshold::Cosine(_) => None,
     }
 }

@@ -62,6 +62,13 @@ pub(super) struct Found {
     pub(super) weighed: Vec<Weighed>,
 }
 
+impl Found {
+    /// Whether they are at least this likely to answer the question.
+    pub(super) fn reaches(&self, least: f32) -> bool {
+        self.answerability.probability >= least
+    }
+}
+
 /// A sentence that could be an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Weighed {

@@ -3,9 +3,7 @@
 use faq_index::DocumentId;
 use serde::Serialize;
 
-use super::ask::{
-    CANDIDATES, check, is_likely, least_probability, read, search_options, understand,
-};
+use super::ask::{CANDIDATES, check, least_probability, read, search_options, understand};
 use super::evidence::{self, Fate, Sifted};
 use super::{AskOptions, Threshold};
 use crate::passage::Passage;
@@ -247,11 +245,9 @@ impl Collection {
             why.explanation = String::from("no sentence of what is read says anything");
             return Ok(());
         };
-        let is_follow_up = asked.follow_up.is_some();
-        if let Threshold::Probability(least) = options.threshold
-            && !is_likely(&found, options.threshold, is_follow_up)
+        if let Some(least) = least_probability(options.threshold, asked.follow_up.is_some())
+            && !found.reaches(least)
         {
-            let least = least_probability(least, is_follow_up);
             let probability = found.answerability.probability;
             why.stage = WhyStage::Unlikely;
             (why.has, why.needs) = (Some(probability), Some(least));
