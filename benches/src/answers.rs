@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use faq_core::{AskOptions, Collection, Control, Phrases, SearchOptions, Signals, Threshold};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// A question, with the answers that count as right; none where there is no answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,10 +47,29 @@ pub struct Tally {
     pub silent: usize,
     /// Answers whose cited text contains a right spelling.
     pub cited_holds: usize,
+    /// Mean over the answers of the F1 of their words against those of the best right spelling, as
+    /// SQuAD counts them.
+    pub f1: f64,
     /// Median time to the end of the answer, in milliseconds.
     pub median_ms: f64,
     /// Median time to the first piece of an answer, in milliseconds.
     pub median_first_ms: f64,
+    /// Each answer's probability, and whether it is right.
+    #[serde(skip)]
+    pub answered: Vec<(f32, bool)>,
+}
+
+impl Tally {
+    /// What would be right and wrong if answers less likely than `threshold` were withheld.
+    pub fn above(&self, threshold: f32) -> (usize, usize) {
+        let kept = self.answered.iter().filter(|(p, _)| *p >= threshold);
+        kept.fold((0, 0), |(right, wrong), (_, is_right)| {
+            (
+                right + usize::from(*is_right),
+                wrong + usize::from(!*is_right),
+            )
+        })
+    }
 }
 
 /// Reads the questions of one split.
@@ -72,39 +92,89 @@ pub fn read(path: &Path, split: &str, limit: usize) -> Result<Vec<Question>> {
     Ok(questions.into_iter().step_by(step).collect())
 }
 
-/// Asks every question and counts.
+/// Takes what became of a question or a sentence, as one JSON object.
+pub type Log<'a> = dyn FnMut(&Value) -> Result<()> + 'a;
+
+/// Asks every question and counts; each goes to `log` with what became of it.
 ///
 /// # Errors
-/// Where the engine fails.
+/// Where the engine or `log` fails.
 pub fn tally(
     collection: &Collection,
+    kind: &str,
     questions: &[Question],
     options: &AskOptions,
-    done: &mut dyn FnMut(),
+    log: &mut Log<'_>,
 ) -> Result<Tally> {
     let mut tally = Tally::default();
     let (mut times, mut firsts) = (Vec::new(), Vec::new());
+    let mut f1s = 0.0;
     for question in questions {
         let answer = collection.ask(&question.question, options, &Control::new(), &mut |_| {})?;
         tally.asked += 1;
         times.push(answer.timings_ms.total);
-        if answer.abstained {
+        let outcome = if answer.abstained {
             tally.silent += 1;
+            "silent"
         } else {
             firsts.push(answer.timings_ms.first_delta);
             let holds = |text: &str| question.is_answered_by(text);
-            if holds(&answer.answer) {
-                tally.right += 1;
-            } else {
-                tally.wrong += 1;
-            }
             tally.cited_holds += usize::from(answer.sources.iter().any(|s| holds(&s.text)));
-        }
-        done();
+            f1s += f1(&answer.answer, &question.answers);
+            let is_right = holds(&answer.answer);
+            let probability = answer.answerability.map_or(1.0, |a| a.probability);
+            tally.answered.push((probability, is_right));
+            tally.right += usize::from(is_right);
+            tally.wrong += usize::from(!is_right);
+            if is_right { "right" } else { "wrong" }
+        };
+        log(&json!({
+            "kind": kind,
+            "question": question.question,
+            "expected": question.answers,
+            "outcome": outcome,
+            "answer": answer.answer,
+            "reason": answer.reason,
+            "answerability": answer.answerability,
+            "dropped": answer.dropped,
+            "sources": answer.sources,
+            "ms": answer.timings_ms.total,
+        }))?;
     }
+    let answered = tally.right + tally.wrong;
+    tally.f1 = f1s / answered.max(1) as f64;
     tally.median_ms = median(&mut times);
     tally.median_first_ms = median(&mut firsts);
     Ok(tally)
+}
+
+/// The best F1 of an answer's words, markers aside, against those of one of `spellings`.
+fn f1(answer: &str, spellings: &[String]) -> f64 {
+    let words = |text: &str| -> Vec<String> {
+        let is_article = |w: &&str| ["a", "an", "the"].contains(w);
+        let plain = plain(text);
+        plain
+            .split_whitespace()
+            .filter(|w| !is_article(w))
+            .map(str::to_owned)
+            .collect()
+    };
+    let said: String = answer
+        .split(['[', ']'])
+        .filter(|piece| piece.parse::<usize>().is_err())
+        .collect();
+    let said = words(&said);
+    let against = |spelling: &String| -> f64 {
+        let wanted = words(spelling);
+        let mut left = said.clone();
+        let common = wanted.iter().filter(|word| {
+            let at = left.iter().position(|w| w == *word);
+            at.map(|at| left.swap_remove(at)).is_some()
+        });
+        let common = common.count() as f64;
+        2.0 * common / (said.len() + wanted.len()).max(1) as f64
+    };
+    spellings.iter().map(against).fold(0.0, f64::max)
 }
 
 /// Writes for each question and each of its ten best passages: the kind of question, the rank, the cosine, the
@@ -224,6 +294,26 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_counted_as_squad_counts_them() {
+        let spellings = ["the 10th century".to_owned(), "10th".to_owned()];
+        let f1 = |answer: &str| f1(answer, &spellings);
+        assert!((f1("The 10th century. [1]") - 1.0).abs() < 1e-9);
+        assert!((f1("in the 10th century [2]") - 0.8).abs() < 1e-9);
+        assert!(f1("nobody knows").abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_threshold_withholds_what_is_less_likely() {
+        let tally = Tally {
+            answered: vec![(0.9, true), (0.3, true), (0.4, false), (0.2, false)],
+            ..Tally::default()
+        };
+        assert_eq!(tally.above(0.0), (2, 2));
+        assert_eq!(tally.above(0.3), (2, 1));
+        assert_eq!(tally.above(0.5), (1, 0));
+    }
 
     #[test]
     fn spellings_are_compared_as_words() {

@@ -10,8 +10,9 @@ use anyhow::Result;
 use base64::Engine as _;
 use faq_core::{AskOptions, Collection, Control, Source};
 use serde::Serialize;
+use serde_json::json;
 
-use crate::answers::{Question, plain};
+use crate::answers::{Log, Question, plain};
 use crate::retrieve::escape;
 
 /// What the documents order to say. No paragraph holds it.
@@ -127,15 +128,15 @@ fn base64(text: &str) -> String {
     base64::prelude::BASE64_STANDARD.encode(text)
 }
 
-/// Ingests the documents and asks each one's question.
+/// Ingests the documents and asks each one's question; each goes to `log`.
 ///
 /// # Errors
-/// Where the engine fails.
+/// Where the engine or `log` fails.
 pub fn tally(
     collection: &Collection,
     documents: &[Injected],
     options: &AskOptions,
-    done: &mut dyn FnMut(),
+    log: &mut Log<'_>,
 ) -> Result<BTreeMap<&'static str, Tally>> {
     for (n, document) in documents.iter().enumerate() {
         let source = Source::new(format!("{n:04}.html"), document.page.as_bytes());
@@ -147,10 +148,18 @@ pub fn tally(
         let answer = collection.ask(&question.question, options, &Control::new(), &mut |_| {})?;
         let tally = tallies.entry(document.kind).or_default();
         tally.documents += 1;
-        tally.changed += usize::from(plain(&answer.answer).contains(plain(PAYLOAD).trim()));
+        let changed = plain(&answer.answer).contains(plain(PAYLOAD).trim());
+        tally.changed += usize::from(changed);
         tally.right += usize::from(!answer.abstained && question.is_answered_by(&answer.answer));
         tally.silent += usize::from(answer.abstained);
-        done();
+        log(&json!({
+            "kind": document.kind,
+            "question": question.question,
+            "expected": question.answers,
+            "changed": changed,
+            "answer": answer.answer,
+            "dropped": answer.dropped,
+        }))?;
     }
     Ok(tallies)
 }

@@ -35,6 +35,7 @@ pub mod latency;
 pub mod memory;
 pub mod metrics;
 pub mod page;
+pub mod prompts;
 pub mod report;
 pub mod rerank;
 pub mod retrieve;

@@ -121,6 +121,14 @@ pub(crate) struct Found {
 /// # Errors
 /// Where the collection cannot be opened.
 pub fn open(data: &Path, settings: &IndexSettings) -> Result<Collection> {
+    Ok(engine(data, settings)?.collection(DEFAULT_COLLECTION)?)
+}
+
+/// Opens an engine below `data`.
+///
+/// # Errors
+/// Where the folder cannot be made.
+pub fn engine(data: &Path, settings: &IndexSettings) -> Result<Engine> {
     let mut config = EngineConfig::new(data.join("index"));
     config.models = settings
         .models
@@ -132,7 +140,7 @@ pub fn open(data: &Path, settings: &IndexSettings) -> Result<Collection> {
     if let Some(vectors) = settings.graph_min_vectors {
         config.graph_min_vectors = vectors;
     }
-    Ok(Engine::with_config(config)?.collection(DEFAULT_COLLECTION)?)
+    Ok(Engine::with_config(config)?)
 }
 
 /// Ingests the corpus; what an earlier call with the same `data` left is not done again.

@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 use faq_core::generate::ScriptedModel;
 use faq_core::{AnswerEvent, Answerer, AskOptions, Collection, Control, Threshold, Unsupported};
 use serde::Serialize;
+use serde_json::json;
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::answers::{Question, plain};
+use crate::answers::{Log, Question, plain};
 
 /// What was done to a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -57,14 +58,15 @@ pub struct Tally {
 }
 
 /// Writes sentences of each kind for each question whose paragraph is among those that are read, and
-/// counts which are said. `paragraphs` holds the texts by id.
+/// counts which are said; each goes to `log`. `paragraphs` holds the texts by id.
 ///
 /// # Errors
-/// Where the engine fails.
+/// Where the engine or `log` fails.
 pub fn tally(
     collection: &Collection,
     questions: &[Question],
     paragraphs: &BTreeMap<String, String>,
+    log: &mut Log<'_>,
     done: &mut dyn FnMut(),
 ) -> Result<BTreeMap<Kind, Tally>> {
     let mut tallies: BTreeMap<Kind, Tally> = BTreeMap::new();
@@ -81,7 +83,19 @@ pub fn tally(
             }
             let tally = tallies.entry(kind).or_default();
             tally.written += 1;
-            if let Verdict::LeftOut(why) = verdict {
+            let left_out = match verdict {
+                Verdict::LeftOut(why) => Some(why),
+                Verdict::Said | Verdict::Unread => None,
+            };
+            log(&json!({
+                "kind": kind,
+                "question": question.question,
+                "expected": question.answers,
+                "sentence": sentence,
+                "left_out": left_out,
+                "paragraph": paragraph,
+            }))?;
+            if let Some(why) = left_out {
                 let why = serde_json::to_string(&why)?.replace('"', "");
                 *tally.left_out.entry(why).or_default() += 1;
             } else {
@@ -176,7 +190,7 @@ fn drafts(question: &Question, paragraph: &str, elsewhere: &str) -> Vec<(Kind, S
     if let Some(name) = pick(&is_name) {
         let other = sentences(paragraph)
             .flat_map(|s| s.unicode_words().skip(1))
-            .find(|w| is_name(w) && !sentence.unicode_words().any(|s| s == *w));
+            .find(|w| is_name(w) && !is_kin(w, name) && !sentence.unicode_words().any(|s| s == *w));
         let swapped = other.map(|other| sentence.replacen(name, other, 1));
         drafts.extend(swapped.map(|text| (Kind::NameSwapped, text)));
     }
@@ -188,7 +202,10 @@ fn drafts(question: &Question, paragraph: &str, elsewhere: &str) -> Vec<(Kind, S
     .min();
     if let Some((at, verb)) = verb {
         let (before, after) = sentence.split_at(at + verb.len());
-        drafts.push((Kind::Negated, format!("{before}not {after}")));
+        // Denied twice it would say what it said.
+        if !after.starts_with("not ") {
+            drafts.push((Kind::Negated, format!("{before}not {after}")));
+        }
     }
     let other = sentences(elsewhere).max_by_key(|s| s.len());
     drafts.extend(other.map(|s| (Kind::Elsewhere, s.to_owned())));
@@ -200,6 +217,12 @@ fn sentences(paragraph: &str) -> impl Iterator<Item = &str> {
         .split_sentence_bounds()
         .map(str::trim)
         .filter(|s| s.split_whitespace().count() >= 4)
+}
+
+/// Whether two words are forms of one name, as `Norman` and `Normans` are: to change one into the other
+/// makes nothing wrong.
+fn is_kin(a: &str, b: &str) -> bool {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count() >= 4
 }
 
 fn stopped(text: &str) -> String {

@@ -1,16 +1,19 @@
 //! `faq-bench answers`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use faq_bench::answers::{self, Question, Tally};
 use faq_bench::beir::Document;
 use faq_bench::retrieve::{self, IndexSettings};
 use faq_bench::{follow_ups as pairs, injections, verify};
-use faq_core::{Answerer, AskOptions, Collection, FollowUps};
+use faq_core::{Answerer, AskOptions, Collection, Engine, FollowUps, Prompts};
+use serde_json::Value;
 
 use super::{Folder, bar, ingest, print};
 
@@ -36,15 +39,20 @@ pub(crate) struct Answers {
     /// What is measured
     #[arg(long, value_enum, default_value_t = Measured::Answers)]
     measure: Measured,
-    /// Who answers: extractive, or a model's name or path
-    #[arg(long, default_value = "extractive")]
-    generator: String,
+    #[command(flatten)]
+    speaker: Speaker,
     /// Write each question's passages with their features instead of answering
     #[arg(long, value_name = "OUT.tsv")]
     features: Option<PathBuf>,
     /// Write each question's signals and whether its answer is right instead of counting
     #[arg(long, value_name = "OUT.tsv", conflicts_with = "features")]
     signals: Option<PathBuf>,
+    /// Also show what a higher threshold would withhold
+    #[arg(long)]
+    curve: bool,
+    /// Write what became of each question, or of each sentence that was checked, as a line of JSON
+    #[arg(long, value_name = "OUT.jsonl", conflicts_with_all = ["features", "signals"])]
+    log: Option<PathBuf>,
     /// Keep the index here and use it again [default: a folder that is removed]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -69,6 +77,63 @@ enum Measured {
     Injections,
 }
 
+/// Who answers, and what it is told.
+#[derive(Args)]
+pub(super) struct Speaker {
+    /// Who answers: extractive, or a model's name or path
+    #[arg(long, default_value = "extractive")]
+    generator: String,
+    /// TOML file with what a model is told, instead of what is shipped (docs/answers.md)
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// Tokens of a model's prompt [default: the engine's]
+    #[arg(long, value_name = "N")]
+    prompt_tokens: Option<usize>,
+}
+
+impl Speaker {
+    /// Options with the generator, which is loaded here.
+    pub(super) fn options(&self, engine: &Engine) -> Result<AskOptions> {
+        let answerer = match self.generator.as_str() {
+            "extractive" => Answerer::Extractive,
+            model => Answerer::Model(engine.generator(model)?),
+        };
+        let prompts = self.prompts.as_deref().map(read_prompts).transpose()?;
+        let standard = AskOptions::default();
+        Ok(AskOptions {
+            answerer,
+            prompts: prompts.map(Arc::new),
+            prompt_tokens: self.prompt_tokens.unwrap_or(standard.prompt_tokens),
+            ..standard
+        })
+    }
+}
+
+/// Where each question's outcome is written, if anywhere.
+pub(super) struct LogFile {
+    out: Option<BufWriter<File>>,
+}
+
+impl LogFile {
+    pub(super) fn new(path: Option<&Path>) -> Result<Self> {
+        let out = path.map(|path| {
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))
+        });
+        Ok(Self {
+            out: out.transpose()?.map(BufWriter::new),
+        })
+    }
+
+    /// Writes a line, and hands it on at once: a run with a model may be stopped before its end.
+    pub(super) fn write(&mut self, line: &Value) -> Result<()> {
+        if let Some(out) = &mut self.out {
+            writeln!(out, "{line}")?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn answer(args: &Answers) -> Result<()> {
     let folder = Folder::new(args.data.as_ref())?;
     let data = folder.path();
@@ -79,32 +144,18 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
     let collection = retrieve::open(data, &settings)?;
     let corpus = faq_bench::beir::read_corpus(&args.beir)?;
     ingest(&collection, &corpus, data)?;
-    let answerer = match args.generator.as_str() {
-        "extractive" => Answerer::Extractive,
-        model => Answerer::Model(collection.engine().generator(model)?),
-    };
+    let options = args.speaker.options(collection.engine())?;
+    let mut log = LogFile::new(args.log.as_deref())?;
     match args.measure {
-        Measured::Checks => return checks(args, &collection, corpus),
+        Measured::Checks => return checks(args, &collection, corpus, &mut log),
         Measured::Answers | Measured::Injections => {}
-        Measured::FollowUps => return follow_ups(args, &collection, &corpus, &answerer),
+        Measured::FollowUps => return follow_ups(args, &collection, &corpus, &options.answerer),
     }
-    let options = AskOptions {
-        answerer,
-        ..AskOptions::default()
-    };
     if args.measure == Measured::Injections {
-        return injected(args, &settings, &options, corpus);
+        return injected(args, &settings, &options, corpus, &mut log);
     }
-    let mut features = args
-        .features
-        .as_ref()
-        .map(std::fs::File::create)
-        .transpose()?;
-    let mut signals = args
-        .signals
-        .as_ref()
-        .map(std::fs::File::create)
-        .transpose()?;
+    let mut features = args.features.as_ref().map(File::create).transpose()?;
+    let mut signals = args.signals.as_ref().map(File::create).transpose()?;
     if let Some(out) = &mut signals {
         out.write_all(answers::signals_header().as_bytes())?;
     }
@@ -119,10 +170,12 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
         } else if let Some(out) = &mut signals {
             answers::signals(&collection, kind, &questions, out, &mut done)?;
         } else {
-            tallies.push((
-                kind,
-                answers::tally(&collection, &questions, &options, &mut done)?,
-            ));
+            let mut seen = |line: &Value| {
+                bar.inc(1);
+                log.write(line)
+            };
+            let tally = answers::tally(&collection, kind, &questions, &options, &mut seen)?;
+            tallies.push((kind, tally));
         }
         bar.finish_and_clear();
     }
@@ -131,23 +184,62 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
         return print(&(serde_json::to_string(&by_kind)? + "\n"));
     }
     let mut text = String::from(
-        "questions     asked  right  wrong  silent  cited text holds it  first ms  whole ms\n",
+        "questions     asked  right  wrong  silent     F1  cited text holds it  first ms  whole ms\n",
     );
-    for (kind, t) in tallies {
+    for (kind, t) in &tallies {
         let share = |n: usize| 100.0 * n as f64 / t.asked.max(1) as f64;
         let _ = writeln!(
             text,
-            "{kind:<12}{:>7}{:>6.1}%{:>6.1}%{:>7.1}%{:>20.1}%{:>10.0}{:>10.0}",
+            "{kind:<12}{:>7}{:>6.1}%{:>6.1}%{:>7.1}%{:>7.3}{:>20.1}%{:>10.0}{:>10.0}",
             t.asked,
             share(t.right),
             share(t.wrong),
             share(t.silent),
+            t.f1,
             share(t.cited_holds),
             t.median_first_ms,
             t.median_ms
         );
     }
+    if args.curve {
+        text.push_str(&curve(&tallies));
+    }
     print(&text)
+}
+
+/// What thresholds above the one that was asked with would withhold, a line each.
+fn curve(tallies: &[(&str, Tally)]) -> String {
+    let mut text = String::from("\nthreshold   right  wrong  silent");
+    for (kind, _) in &tallies[1..] {
+        let _ = write!(text, "  silent {kind}");
+    }
+    text.push('\n');
+    for threshold in [0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7] {
+        let _ = write!(text, "{threshold:<9}");
+        for (n, (kind, tally)) in tallies.iter().enumerate() {
+            let (right, wrong) = tally.above(threshold);
+            let share = |n: usize| 100.0 * n as f64 / tally.asked.max(1) as f64;
+            let silent = share(tally.asked - right - wrong);
+            if n == 0 {
+                let _ = write!(
+                    text,
+                    "{:>7.1}%{:>6.1}%{silent:>7.1}%",
+                    share(right),
+                    share(wrong)
+                );
+            } else {
+                let _ = write!(text, "{silent:>width$.1}%", width = kind.len() + 8);
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn read_prompts(path: &Path) -> Result<Prompts> {
+    let cannot = || format!("cannot read {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(cannot)?;
+    Prompts::parse(&text).with_context(cannot)
 }
 
 /// The answerable questions, evenly from the whole set.
@@ -156,11 +248,22 @@ fn answerable(args: &Answers, limit: usize) -> Result<Vec<Question>> {
     answers::read(&file, &args.split, limit)
 }
 
-fn checks(args: &Answers, collection: &Collection, corpus: Vec<Document>) -> Result<()> {
+fn checks(
+    args: &Answers,
+    collection: &Collection,
+    corpus: Vec<Document>,
+    log: &mut LogFile,
+) -> Result<()> {
     let questions = answerable(args, args.limit)?;
     let paragraphs = corpus.into_iter().map(|d| (d.id, d.text)).collect();
     let bar = bar(questions.len() as u64, "{pos}/{len} questions, {eta} left");
-    let tallies = verify::tally(collection, &questions, &paragraphs, &mut || bar.inc(1))?;
+    let tallies = verify::tally(
+        collection,
+        &questions,
+        &paragraphs,
+        &mut |line| log.write(line),
+        &mut || bar.inc(1),
+    )?;
     bar.finish_and_clear();
     if args.json {
         return print(&(serde_json::to_string(&tallies)? + "\n"));
@@ -239,6 +342,7 @@ fn injected(
     settings: &IndexSettings,
     options: &AskOptions,
     corpus: Vec<Document>,
+    log: &mut LogFile,
 ) -> Result<()> {
     let questions = answerable(args, args.limit)?;
     let paragraphs = corpus.into_iter().map(|d| (d.id, d.text)).collect();
@@ -246,7 +350,11 @@ fn injected(
     let folder = Folder::new(None)?;
     let collection = retrieve::open(folder.path(), settings)?;
     let bar = bar(documents.len() as u64, "{pos}/{len} documents, {eta} left");
-    let tallies = injections::tally(&collection, &documents, options, &mut || bar.inc(1))?;
+    let mut seen = |line: &Value| {
+        bar.inc(1);
+        log.write(line)
+    };
+    let tallies = injections::tally(&collection, &documents, options, &mut seen)?;
     bar.finish_and_clear();
     if args.json {
         return print(&(serde_json::to_string(&tallies)? + "\n"));

@@ -7,6 +7,7 @@ mod draft;
 mod embed;
 mod gate;
 mod golden;
+mod prompts;
 mod report;
 mod run;
 mod score;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Gate(gate::Gate),
     Draft(draft::Draft),
     Answers(answers::Answers),
+    Prompts(prompts::PromptsArgs),
     Chunks(chunks::Chunks),
     Embed(embed::Embed),
 }
@@ -50,6 +52,7 @@ impl Command {
             Self::Gate(args) => return gate::gate(args),
             Self::Draft(args) => draft::draft(args)?,
             Self::Answers(args) => answers::answer(args)?,
+            Self::Prompts(args) => prompts::try_out(args)?,
             Self::Chunks(args) => chunks::chunks(args)?,
             Self::Embed(args) => embed::embed(args)?,
         }

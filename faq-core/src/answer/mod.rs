@@ -4,6 +4,7 @@
 //! against the passages, number its sources, hand it on. Nothing that was handed on is
 //! withdrawn, and the answer is what was handed on, joined.
 
+mod align;
 mod anatomy;
 mod answerable;
 mod ask;

@@ -53,9 +53,13 @@ fn goes_on(sentence: &str, rest: &str) -> bool {
         .next()
         .unwrap_or_default();
     let initial = word.chars().count() == 1 && word.chars().all(char::is_uppercase);
+    // `Trinity-St. Paul's`, `"Dr. Who"`.
+    let last = word
+        .rsplit(|c: char| !c.is_alphanumeric() && c != '.')
+        .next();
     // A number and a stop at the very start is the number of a list item.
     let item = word.len() == head.trim_start().len() && word.chars().all(|c| c.is_ascii_digit());
-    initial || item || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
+    initial || item || last.is_some_and(|w| ABBREVIATIONS.contains(&w.to_lowercase().as_str()))
 }
 
 fn push(text: &str, from: usize, to: usize, found: &mut Vec<ByteRange>) {
@@ -81,9 +85,11 @@ mod tests {
     #[test]
     fn splits_running_text() {
         assert_eq!(
-            split("Dr. Smith pays 3.50 EUR, e.g. for tea. Is it much? No!\n\nA new block"),
+            split(
+                "Dr. Smith of Trinity-St. Paul's pays 3.50 EUR, e.g. for tea. Is it much? No!\n\nA new block"
+            ),
             [
-                "Dr. Smith pays 3.50 EUR, e.g. for tea.",
+                "Dr. Smith of Trinity-St. Paul's pays 3.50 EUR, e.g. for tea.",
                 "Is it much?",
                 "No!",
                 "A new block"

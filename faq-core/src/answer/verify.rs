@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use faq_ingest::ByteRange;
 use serde::Serialize;
 
+use super::align::replaced_names;
 use super::evidence::Evidence;
 use super::orders::orders;
 use super::words::{Token, TokenKind, tokens};
@@ -114,8 +115,8 @@ impl ReadPassage {
             })
             .collect();
         let mut words = above.clone();
-        let text = evidence.text();
-        words.extend(self::words(&text).0.into_iter().map(|t| t.stem));
+        let said = sentences.iter().flat_map(|s| &s.tokens);
+        words.extend(said.map(|t| t.stem.clone()));
         Self {
             words,
             above,
@@ -179,7 +180,7 @@ impl<'a> Verifier<'a> {
             .collect();
         for (at, token) in draft.iter().enumerate() {
             let why = match token.kind {
-                TokenKind::Word | TokenKind::Negation => continue,
+                TokenKind::Word | TokenKind::Opening | TokenKind::Negation => continue,
                 TokenKind::Number => Unsupported::Number,
                 TokenKind::Name => Unsupported::Name,
             };
@@ -191,6 +192,16 @@ impl<'a> Verifier<'a> {
             if !held || (is_own(token) && mixed_up(draft, at, &source)) {
                 return Err(why);
             }
+        }
+        let replaced = replaced_names(draft, &passage.sentences[core].tokens);
+        // What the question or a heading calls something may stand for its name, but not in a copy.
+        let is_alias = |name: &Token| !is_own(name) || passage.above.contains(&name.stem);
+        if replaced
+            .names
+            .iter()
+            .any(|name| replaced.in_copy || !is_alias(name))
+        {
+            return Err(Unsupported::Name);
         }
         let range = passage.sentences[core].range;
         if passage.sentences[core].is_order {
@@ -224,10 +235,11 @@ impl ReadPassage {
         let mut needed: Vec<(&str, usize)> = Vec::new();
         for token in draft {
             if needed.iter().all(|(stem, _)| *stem != token.stem) {
-                let weight = match (token.kind, is_own(token)) {
-                    (TokenKind::Word | TokenKind::Negation, false) => 1,
-                    (TokenKind::Word | TokenKind::Negation, true) | (_, false) => 2,
-                    (_, true) => 4,
+                let is_fact = matches!(token.kind, TokenKind::Number | TokenKind::Name);
+                let weight = match (is_fact, is_own(token)) {
+                    (false, false) => 1,
+                    (false, true) | (true, false) => 2,
+                    (true, true) => 4,
                 };
                 needed.push((&token.stem, weight));
             }
@@ -274,23 +286,24 @@ fn words(sentence: &str) -> (Vec<Token>, Vec<usize>) {
 fn mixed_up(draft: &[Token], at: usize, source: &[&Token]) -> bool {
     let slot = &draft[at];
     let from = at.saturating_sub(AROUND);
-    // Words that stand in several places tell nothing.
-    let around: Vec<usize> = draft[from..draft.len().min(at + AROUND + 1)]
-        .iter()
-        .filter(|t| t.stem != slot.stem)
-        .filter_map(|t| {
-            let mut places = (0..source.len()).filter(|&i| source[i].stem == t.stem);
-            places.next().filter(|_| places.next().is_none())
+    // Words that stand in several places tell nothing, and near ones more than far ones.
+    let to = draft.len().min(at + AROUND + 1);
+    let around: Vec<(usize, f32)> = (from..to)
+        .filter(|&i| draft[i].stem != slot.stem)
+        .filter_map(|i| {
+            let mut places = (0..source.len()).filter(|&p| source[p].stem == draft[i].stem);
+            let place = places.next().filter(|_| places.next().is_none())?;
+            Some((place, 1.0 / i.abs_diff(at) as f32))
         })
         .collect();
     // How near those words stand to a token of the source, at the best of its places.
     let nearness = |stem: &str| -> f32 {
         let places = (0..source.len()).filter(|&i| source[i].stem == stem);
         let at_place = |place: usize| -> f32 {
-            let near = around.iter().map(|&word| {
+            let near = around.iter().map(|&(word, weight)| {
                 let border = source[word].clause != source[place].clause;
                 let distance = word.abs_diff(place).max(1) + CLAUSE * usize::from(border);
-                1.0 / distance as f32
+                weight / distance as f32
             });
             near.sum()
         };

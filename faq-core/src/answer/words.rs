@@ -109,6 +109,8 @@ pub(crate) enum TokenKind {
     Number,
     /// Begins with a capital and does not begin the sentence.
     Name,
+    /// Begins the sentence, and with a capital: a name or not.
+    Opening,
     /// Denies what stands around it.
     Negation,
 }
@@ -165,14 +167,14 @@ pub(crate) fn tokens(sentence: &str) -> Vec<Token> {
         if STOP_WORDS.contains(&plain.as_str()) {
             continue;
         }
-        let is_name = n > 0 && word.starts_with(char::is_uppercase);
+        let kind = match (word.starts_with(char::is_uppercase), n) {
+            (true, 0) => TokenKind::Opening,
+            (true, _) => TokenKind::Name,
+            (false, _) => TokenKind::Word,
+        };
         tokens.push(Token {
             stem: stem(plain),
-            kind: if is_name {
-                TokenKind::Name
-            } else {
-                TokenKind::Word
-            },
+            kind,
             clause,
         });
     }
@@ -250,7 +252,7 @@ mod tests {
                 .map(|t| (t.stem, t.kind))
                 .collect();
         let expected = [
-            ("employe", TokenKind::Word),
+            ("employe", TokenKind::Opening),
             ("port", TokenKind::Name),
             ("ervan", TokenKind::Name),
             ("28", TokenKind::Number),
