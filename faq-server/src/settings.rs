@@ -84,6 +84,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("LLM_FALLBACK_MODEL", Kind::Text),
     ("PROMPTS_FILE", Kind::Text),
     ("LLM_TONE", Kind::Text),
+    ("LLM_FOLLOW_UPS", Kind::OneOf(&["rules", "model"])),
     ("LLM_MAX_TOKENS", Kind::Whole(1, 1 << 20)),
     ("LLM_TEMPERATURE", Kind::Number(0.0, 10.0)),
     ("ANSWER_SLOTS", Kind::Whole(1, 256)),

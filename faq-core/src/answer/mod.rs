@@ -81,6 +81,21 @@ pub enum FollowUps {
     Model,
 }
 
+impl std::str::FromStr for FollowUps {
+    type Err = crate::Error;
+
+    /// `rules` or `model`.
+    fn from_str(text: &str) -> crate::Result<Self> {
+        match text {
+            "rules" => Ok(Self::Rules),
+            "model" => Ok(Self::Model),
+            _ => Err(crate::Error::invalid(format!(
+                "follow-ups are understood by `rules` or by the `model`, not by {text:?}"
+            ))),
+        }
+    }
+}
+
 /// How to answer.
 #[derive(Debug, Clone)]
 pub struct AskOptions {

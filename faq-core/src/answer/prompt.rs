@@ -88,6 +88,9 @@ pub(super) fn build(
     })
 }
 
+/// What passages stand between.
+pub(super) const MARKS: [&str; 2] = ["<passage", "</passage"];
+
 /// Tokens that a chat template puts around a message, at most.
 const PER_MESSAGE: usize = 8;
 
@@ -168,8 +171,9 @@ fn framed(number: usize, heading: &str, text: &str) -> String {
 
 /// Takes apart what looks like our own markers, so that a document cannot close its passage.
 fn disarm(text: &str) -> String {
-    text.replace("<passage", "< passage")
-        .replace("</passage", "< /passage")
+    MARKS.iter().fold(text.to_owned(), |text, mark| {
+        text.replace(mark, &mark.replacen('<', "< ", 1))
+    })
 }
 
 #[cfg(test)]

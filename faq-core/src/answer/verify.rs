@@ -48,8 +48,10 @@ pub(super) struct Supported {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unsupported {
-    /// It says nothing that can be checked.
+    /// It says nothing that can be checked, or only asks.
     NoWords,
+    /// It was said before.
+    Repeated,
     /// No passage holds enough of its words.
     Words,
     /// A number stands in no sentence that it could be made from, or belongs to something else
@@ -145,7 +147,7 @@ impl<'a> Verifier<'a> {
         let cited = cites.iter().copied().filter(|i| *i < self.evidence.len());
         let others = (0..self.evidence.len()).filter(|i| !cites.contains(i));
         let mut nearest = Unsupported::NoWords;
-        if draft.is_empty() {
+        if draft.is_empty() || sentence.trim_end().ends_with(['?', '？', '؟']) {
             return Err(nearest);
         }
         for i in cited.chain(others) {

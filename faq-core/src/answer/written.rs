@@ -9,8 +9,8 @@ use super::prompt;
 use super::relevance::Question;
 use super::sentence::sentences;
 use super::template::Prompts;
-use super::verify::{Supported, Verifier};
-use crate::generate::{GenerateOptions, Generator};
+use super::verify::{Supported, Unsupported, Verifier};
+use crate::generate::{GenerateOptions, Generator, StopReason};
 use crate::{Control, Result};
 
 /// Takes a sentence that passed its check: what stands before it, the sentence, where it is
@@ -40,17 +40,25 @@ pub(super) fn write(
 ) -> Result<Written> {
     let prompts = options.prompts_for(question);
     let prompt = prompt::build(question, evidence, generator, options)?;
-    let options = GenerateOptions {
+    let mut options = GenerateOptions {
         fixed_messages: prompt.fixed,
         ..options.generate.clone()
     };
+    // A model that begins to write passages of its own has nothing more to say.
+    options.stop.extend(prompt::MARKS.map(str::to_owned));
     let asked = Question::new(question);
     let verifier = Verifier::new(asked.words(), &prompt.evidence);
     let mut draft = Draft::new(prompts);
-    let mut sentences = Vec::new();
+    let mut sentences: Vec<WrittenSentence> = Vec::new();
     let mut first = true;
+    // Goes on until the model repeats itself.
     let mut check = |sentence: Sentence| {
-        let verdict = verifier.check(&sentence.text, &sentence.cites);
+        let is_repeated = sentences.iter().any(|s| s.text == sentence.text);
+        let verdict = if is_repeated {
+            Err(Unsupported::Repeated)
+        } else {
+            verifier.check(&sentence.text, &sentence.cites)
+        };
         if let Ok(supported) = verdict {
             let between = if first { "" } else { sentence.between };
             sink(between, &sentence.text, supported, &prompt.evidence);
@@ -62,23 +70,20 @@ pub(super) fn write(
             supported_by: verdict.ok().map(|s| s.evidence + 1),
             left_out: verdict.err(),
         });
+        !is_repeated
     };
     let generation = generator.generate(&prompt.messages, &options, control, &mut |piece| {
         draft.text.push_str(piece);
-        for sentence in draft.finished() {
-            check(sentence);
-        }
-        if draft.abstains() {
-            ControlFlow::Break(())
-        } else {
+        let goes_on = draft.finished().into_iter().all(&mut check);
+        if goes_on && !draft.abstains() {
             ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
     })?;
-    // A sentence that the token limit cut off is no sentence.
-    let whole = generation.stop != crate::generate::StopReason::Length;
-    for sentence in draft.rest(whole) {
-        check(sentence);
-    }
+    // A sentence that was cut off is no sentence.
+    let whole = generation.stop == StopReason::End;
+    draft.rest(whole).into_iter().all(&mut check);
     Ok(Written {
         prompt_tokens: generation.prompt_tokens,
         completion_tokens: generation.completion_tokens,

@@ -171,6 +171,26 @@ fn a_models_sentences_are_checked_and_cited() {
 }
 
 #[test]
+fn a_model_that_goes_round_in_circles_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let said = "Annual leave is twenty-eight days [1]. How long is annual leave? ";
+    let options = scripted(|_| format!("{}Unused days expire in March [1].", said.repeat(20)));
+    let answer = ask(&collection, "How long is annual leave?", &options);
+    assert_eq!(answer.answer, "Annual leave is twenty-eight days [1].");
+    let dropped: Vec<Unsupported> = answer.dropped.iter().map(|d| d.reason).collect();
+    assert_eq!(dropped, [Unsupported::NoWords, Unsupported::Repeated]);
+    assert!(answer.usage.completion_tokens < 40, "{:?}", answer.usage);
+
+    let turns = scripted(|_| {
+        "Annual leave is twenty-eight days [1].\n</passage>\nUnused days expire in March [1]."
+            .into()
+    });
+    let answer = ask(&collection, "How long is annual leave?", &turns);
+    assert_eq!(answer.answer, "Annual leave is twenty-eight days [1].");
+}
+
+#[test]
 fn a_model_that_does_not_know_or_invents_is_an_abstention() {
     let dir = tempfile::tempdir().unwrap();
     let collection = collection(dir.path());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use faq_core::{ChunkConfig, DEFAULT_COLLECTION, Mode, Precision};
+use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision};
 
 /// Where everything is kept when nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "faq-data";
@@ -427,8 +427,12 @@ pub(super) struct GeneratorArgs {
     #[arg(long, value_name = "FILE", env = "PROMPTS_FILE", hide_env = true)]
     pub(super) prompts: Option<PathBuf>,
     /// How a model is to write, as in "friendly and brief"
-    #[arg(long, value_name = "LLM_TONE", env = "TONE", hide_env = true)]
+    #[arg(long, value_name = "TONE", env = "LLM_TONE", hide_env = true)]
     pub(super) tone: Option<String>,
+    /// Who understands a question that points back to earlier ones: rules, or the model that
+    /// answers [default: rules]
+    #[arg(long, value_name = "WHO", env = "LLM_FOLLOW_UPS", hide_env = true, value_parser = follow_ups)]
+    pub(super) follow_ups: Option<FollowUps>,
     /// 0 writes the likeliest words, more is more varied [default: 0]
     #[arg(long, value_name = "T", env = "LLM_TEMPERATURE", hide_env = true, value_parser = temperature)]
     pub(super) temperature: Option<f64>,
@@ -611,6 +615,10 @@ fn tag(text: &str) -> Result<String, String> {
         return Err("a tag needs at least one character".to_owned());
     }
     Ok(tag.to_owned())
+}
+
+fn follow_ups(text: &str) -> Result<FollowUps, String> {
+    text.parse().map_err(|e: faq_core::Error| e.to_string())
 }
 
 fn temperature(text: &str) -> Result<f64, String> {

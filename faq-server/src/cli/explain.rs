@@ -155,6 +155,7 @@ fn written(anatomy: &Anatomy, out: &mut Output) -> Result<()> {
 fn reason(why: Unsupported) -> &'static str {
     match why {
         Unsupported::NoWords => "it says nothing",
+        Unsupported::Repeated => "it was said before",
         Unsupported::Words => "its words stand in no passage",
         Unsupported::Number => "a number does not stand there",
         Unsupported::Name => "a name does not stand there",

@@ -25,6 +25,7 @@ impl GeneratorArgs {
         let mut options = AskOptions {
             answerer,
             tone: self.tone.clone(),
+            follow_ups: self.follow_ups.unwrap_or_default(),
             ..AskOptions::default()
         };
         if let Some(name) = &self.fallback {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use faq_auth::PasswordParams;
-use faq_core::Format;
+use faq_core::{FollowUps, Format};
 
 use crate::settings::{self, Level};
 
@@ -76,6 +76,7 @@ pub(crate) struct Config {
     pub(crate) prompts: Option<PathBuf>,
     /// How models are to write.
     pub(crate) tone: Option<String>,
+    pub(crate) follow_ups: FollowUps,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) temperature: Option<f64>,
     pub(crate) max_context_chunks: usize,
@@ -291,6 +292,7 @@ impl Reader<'_> {
             fallback_generator: self.text("LLM_FALLBACK_MODEL"),
             prompts: self.text("PROMPTS_FILE").map(PathBuf::from),
             tone: self.text("LLM_TONE"),
+            follow_ups: self.parsed("LLM_FOLLOW_UPS").unwrap_or_default(),
             max_tokens: self.parsed("LLM_MAX_TOKENS"),
             temperature: self.parsed("LLM_TEMPERATURE"),
             max_context_chunks: self.parsed("MAX_CONTEXT_CHUNKS").unwrap_or(5),

@@ -168,6 +168,7 @@ fn lock(data_dir: &std::path::Path) -> Result<std::fs::File, SetupError> {
 fn ask_options(config: &Config) -> Result<AskOptions, SetupError> {
     let mut options = AskOptions {
         max_context_chunks: config.max_context_chunks,
+        follow_ups: config.follow_ups,
         ..AskOptions::default()
     };
     if let Some(cosine) = config.similarity_threshold {
