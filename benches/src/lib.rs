@@ -6,7 +6,8 @@
 //! runs against each other, and [`significance`] tells a difference from chance.
 //! [`sweep`] measures a grid of settings, [`page`] draws results, [`gate`] tells whether quality
 //! fell, and [`golden`] reads, judges and drafts questions over one's own documents.
-//! [`answers`] counts how often an answer is right, wrong, or withheld; [`chunks`] compares sizes
+//! [`answers`] counts how often an answer is right, wrong, or withheld, [`calibration`] how far its
+//! probability can be trusted, and [`prompts`] tries what models are told; [`chunks`] compares sizes
 //! of chunks; [`embed`] times the embedding model.
 //!
 //! ```
@@ -22,6 +23,7 @@
 
 pub mod answers;
 pub mod beir;
+pub mod calibration;
 pub mod chunks;
 pub mod compare;
 pub mod embed;

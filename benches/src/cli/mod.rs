@@ -1,6 +1,7 @@
 //! The subcommands, one file each, and what they share.
 
 mod answers;
+mod calibration;
 mod chunks;
 mod compare;
 mod draft;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Draft(draft::Draft),
     Answers(answers::Answers),
     Prompts(prompts::PromptsArgs),
+    Calibration(calibration::CalibrationArgs),
     Chunks(chunks::Chunks),
     Embed(embed::Embed),
 }
@@ -53,6 +55,7 @@ impl Command {
             Self::Draft(args) => draft::draft(args)?,
             Self::Answers(args) => answers::answer(args)?,
             Self::Prompts(args) => prompts::try_out(args)?,
+            Self::Calibration(args) => calibration::calibrate(args)?,
             Self::Chunks(args) => chunks::chunks(args)?,
             Self::Embed(args) => embed::embed(args)?,
         }

@@ -4,10 +4,32 @@ use faq_ingest::ByteRange;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Words before a full stop that do not end a sentence.
-const ABBREVIATIONS: [&str; 28] = [
-    "e.g", "i.e", "mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "no", "fig", "sec", "ch",
-    "vol", "inc", "ltd", "co", "approx", "dept", "est", "jan", "feb", "aug", "sept", "oct", "nov",
-    "dec",
+const ABBREVIATIONS: [&str; 34] = [
+    "al", "bzw", "ca", "cf", "eds", "gen", "pp", "resp", "mr", "mrs", "ms", "dr", "prof", "st",
+    "vs", "etc", "no", "fig", "sec", "ch", "vol", "inc", "ltd", "co", "approx", "dept", "est",
+    "jan", "feb", "aug", "sept", "oct", "nov", "dec",
+];
+
+/// Words before which, or after which, a number and a stop are an ordinal of German: `bis zum 31. März`,
+/// `am 3. Tag`.
+const BEFORE_ORDINAL: [&str; 15] = [
+    "ab", "am", "beim", "bis", "das", "dem", "den", "der", "des", "die", "im", "seit", "vom",
+    "zum", "zur",
+];
+const AFTER_ORDINAL: [&str; 13] = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+    "Jahrhundert",
 ];
 
 /// Sentences of `text` in order, trimmed, none blank. Boundaries follow Unicode's annex 29,
@@ -59,7 +81,29 @@ fn goes_on(sentence: &str, rest: &str) -> bool {
         .next();
     // A number and a stop at the very start is the number of a list item.
     let item = word.len() == head.trim_start().len() && word.chars().all(|c| c.is_ascii_digit());
-    initial || item || last.is_some_and(|w| ABBREVIATIONS.contains(&w.to_lowercase().as_str()))
+    // `e.g`, `a.k.a`, `z.B`; not `U.S`, nor `p.m`, which end sentences too.
+    let spelled = word.contains('.')
+        && word.starts_with(char::is_lowercase)
+        && word.split('.').all(|letter| letter.chars().count() == 1)
+        && !["a.m", "p.m"].contains(&word);
+    initial
+        || item
+        || spelled
+        || is_ordinal(head, word, rest)
+        || last.is_some_and(|w| ABBREVIATIONS.contains(&w.to_lowercase().as_str()))
+}
+
+/// Whether `word`, which ends `head` and has a stop after it, counts what `rest` begins with.
+fn is_ordinal(head: &str, word: &str, rest: &str) -> bool {
+    if word.len() > 2 || !word.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let before = head[..head.len() - word.len()]
+        .split_whitespace()
+        .next_back();
+    let after = rest.unicode_words().next();
+    after.is_some_and(|next| AFTER_ORDINAL.contains(&next))
+        || before.is_some_and(|prior| BEFORE_ORDINAL.contains(&prior.to_lowercase().as_str()))
 }
 
 fn push(text: &str, from: usize, to: usize, found: &mut Vec<ByteRange>) {
@@ -95,6 +139,21 @@ mod tests {
                 "A new block"
             ]
         );
+    }
+
+    #[test]
+    fn ordinals_end_no_sentence() {
+        let text = "Bis zu 5 Tage gelten bis zum 31. März. Am 3. Tag ist ein Attest fällig. \
+                    Das war im 19. Jahrhundert. Sie wohnt in Zimmer 31. Danach kommt 32.";
+        assert_eq!(split(text).len(), 5);
+        assert_eq!(split(text)[0], "Bis zu 5 Tage gelten bis zum 31. März.");
+    }
+
+    #[test]
+    fn letters_with_stops_end_no_sentence_but_for_names_and_hours() {
+        let text = "Milestones (a.k.a. Ma'alim) is long, i.e. thick. It opens at 5 p.m. Then it \
+                    closes. He left the U.S. Nobody knew.";
+        assert_eq!(split(text).len(), 5);
     }
 
     #[test]

@@ -1,0 +1,84 @@
+//! `faq-bench calibration`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use faq_bench::calibration::{self, Calibration};
+use faq_bench::retrieve::{self, IndexSettings};
+use faq_core::AskOptions;
+
+use super::{Folder, bar, ingest, print, read_set};
+
+/// Show how far the probability of answers can be trusted on sets of your own
+#[derive(Args)]
+#[command(
+    after_help = "Each second document that answers a question is taken away, so that questions \
+    without any other have no answer. An answer is right where it quotes a document that is judged relevant.\n\nExample:\n  \
+    faq-bench calibration data/scifact data/xquad/de"
+)]
+pub(crate) struct CalibrationArgs {
+    /// Folders in BEIR layout
+    #[arg(required = true, value_name = "DIR")]
+    sets: Vec<PathBuf>,
+    /// Judgements to use: qrels/SPLIT.tsv
+    #[arg(long, default_value = "test")]
+    split: String,
+    /// Use the first N questions of each
+    #[arg(long, value_name = "N")]
+    limit_queries: Option<usize>,
+    /// The model folder
+    #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]
+    models: Option<PathBuf>,
+    /// Print one JSON value
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn calibrate(args: &CalibrationArgs) -> Result<()> {
+    let settings = IndexSettings {
+        models: args.models.clone(),
+        ..IndexSettings::default()
+    };
+    let mut all: Vec<(String, Calibration)> = Vec::new();
+    for dir in &args.sets {
+        let set = read_set(dir, &args.split, args.limit_queries)?;
+        let halved = calibration::halve(&set);
+        let folder = Folder::new(None)?;
+        let collection = retrieve::open(folder.path(), &settings)?;
+        ingest(&collection, &halved.corpus, folder.path())?;
+        let bar = bar(
+            halved.questions.len() as u64,
+            "{pos}/{len} questions, {eta} left",
+        );
+        let options = AskOptions::default();
+        let measured = calibration::measure(&collection, &halved, &options, &mut || bar.inc(1))?;
+        bar.finish_and_clear();
+        all.push((set.name, measured));
+    }
+    if args.json {
+        let by_set: std::collections::BTreeMap<_, _> = all.into_iter().collect();
+        return print(&(serde_json::to_string(&by_set)? + "\n"));
+    }
+    let mut text = String::from(
+        "set                 answerable  right  wrong  silent  without  silent  ROC area    ECE     ms\n",
+    );
+    for (name, c) in all {
+        let share = |n: usize, of: usize| 100.0 * n as f64 / of.max(1) as f64;
+        let _ = writeln!(
+            text,
+            "{name:<20}{:>10}{:>6.1}%{:>6.1}%{:>7.1}%{:>9}{:>7.1}%{:>10.3}{:>7.3}{:>7.0}",
+            c.answerable,
+            share(c.right, c.answerable),
+            share(c.answerable - c.right - c.silent, c.answerable),
+            share(c.silent, c.answerable),
+            c.unanswerable,
+            share(c.unanswerable_silent, c.unanswerable),
+            c.area,
+            c.expected_error,
+            c.median_ms
+        );
+    }
+    print(&text)
+}
