@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::archive::comparable;
 use crate::{Format, ParseError, encoding};
 
 /// Finds the format of `bytes`; `name` is the file's name or path, of which only the
@@ -130,17 +131,25 @@ fn is_pdf(bytes: &[u8], promised: Promise) -> bool {
 fn zip_content(bytes: &[u8], promised: Promise) -> Content {
     // The archive's directory is hostile input to a library.
     let names = catch_unwind(AssertUnwindSafe(|| crate::archive::entry_names(bytes))).ok();
-    let has = |wanted: &dyn Fn(&str) -> bool, raw: &[u8]| match names.as_ref() {
-        Some(Some(names)) => names.iter().any(|n| wanted(n)),
-        // Truncated: the directory stands at the end and is gone, the names of the parts
-        // stand before each of them.
-        _ => find(bytes, raw).is_some(),
+    let has = |name: &str, or_longer: bool| {
+        if let Some(Some(names)) = names.as_ref() {
+            let name = comparable(name);
+            names
+                .iter()
+                .any(|n| *n == name || or_longer && n.starts_with(&name))
+        } else {
+            // Truncated: the directory stands at the end and is gone, the names of the parts
+            // stand before each of them.
+            let backward = name.replace('/', "\\");
+            [name, &backward]
+                .iter()
+                .any(|name| find(bytes, name.as_bytes()).is_some())
+        }
     };
     // Cut before the name of its main part, an office document still starts like one.
     let cut = !matches!(names, Some(Some(_))) && find(bytes, b"[Content_Types].xml").is_some();
     let office = |main: &str, format: Format| {
-        has(&|n| n.starts_with(main), main.as_bytes())
-            || (cut && promised == Promise::Format(format))
+        has(main, true) || (cut && promised == Promise::Format(format))
     };
     let mimetype = &bytes[..bytes.len().min(256)];
     let starts = |sign: &[u8]| find(mimetype, sign).is_some();
@@ -150,24 +159,17 @@ fn zip_content(bytes: &[u8], promised: Promise) -> Content {
         workbook(bytes, promised)
     } else if office("ppt/presentation", Format::Pptx) {
         Content::Format(Format::Pptx)
-    } else if has(&|n| n.starts_with("visio/document"), b"visio/document") {
+    } else if has("visio/document", true) {
         Content::Other("Visio drawing (VSDX)")
-    } else if starts(b"application/epub+zip")
-        || has(
-            &|n| n == "META-INF/container.xml",
-            b"META-INF/container.xml",
-        )
-    {
+    } else if starts(b"application/epub+zip") || has("META-INF/container.xml", false) {
         Content::Format(Format::Epub)
     } else if starts(b"application/vnd.oasis.opendocument.text") {
         Content::Format(Format::Odt)
     } else if starts(b"application/vnd.oasis") {
         Content::Other("OpenDocument file that is no text")
-    } else if promised == Promise::Format(Format::Odt)
-        && has(&|n| n == "content.xml", b"content.xml")
-    {
+    } else if promised == Promise::Format(Format::Odt) && has("content.xml", false) {
         Content::Format(Format::Odt)
-    } else if has(&|n| n == "META-INF/MANIFEST.MF", b"META-INF/MANIFEST.MF") {
+    } else if has("META-INF/MANIFEST.MF", false) {
         Content::Other("Java archive")
     } else {
         Content::Other("ZIP archive")

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, unescaped};
 use crate::document::DocumentBuilder;
 use crate::limits::Budget;
 use crate::link::KeepLinks;
@@ -130,36 +130,4 @@ fn encrypted(text: &str, budget: &Budget) -> Result<HashSet<String>, ParseError>
         }
     }
     Ok(names)
-}
-
-/// A reference with its percent escapes undone.
-fn unescaped(reference: &str) -> String {
-    let mut bytes = Vec::with_capacity(reference.len());
-    let mut rest = reference.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = |b: u8| char::from(b).to_digit(16);
-        if first == b'%'
-            && let [high, low, tail @ ..] = after
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            bytes.push((high * 16 + low) as u8);
-            rest = tail;
-        } else {
-            bytes.push(first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::unescaped;
-
-    #[test]
-    fn percent_escapes_are_undone() {
-        assert_eq!(unescaped("a%20b%C3%A4.xhtml"), "a bä.xhtml");
-        assert_eq!(unescaped("100%"), "100%");
-        assert_eq!(unescaped("%zz"), "%zz");
-    }
 }

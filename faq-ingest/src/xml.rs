@@ -62,13 +62,17 @@ impl Element<'_> {
             })
     }
 
-    /// The value of the attribute with this name, prefix included.
-    pub(crate) fn qualified(&self, name: &str) -> Option<String> {
+    /// The value of the attribute with this local name and a prefix, as references to relations
+    /// are: `r:id`, whatever the prefix is.
+    pub(crate) fn prefixed(&self, name: &str) -> Option<String> {
         let mut attributes = self.tag.attributes();
         attributes.with_checks(false);
         attributes
             .flatten()
-            .find(|a| a.key.into_inner() == name)
+            .find(|a| {
+                let key = a.key.into_inner();
+                key.contains(':') && local(key) == name
+            })
             .map(|a| a.value.into_owned())
     }
 

@@ -207,6 +207,55 @@ fn notes_and_boxes_follow_their_paragraph() {
 }
 
 #[test]
+fn endnotes_are_read_and_comments_are_not() {
+    let notes = format!(
+        "<w:endnotes xmlns:w='w'><w:endnote w:id='2'>{}</w:endnote></w:endnotes>",
+        p("At the end.")
+    );
+    let comments = format!(
+        "<w:comments xmlns:w='w'><w:comment w:id='0' w:author='Ada'>{}</w:comment></w:comments>",
+        p("Really?")
+    );
+    let body = "<w:p><w:commentRangeStart w:id='0'/><w:r><w:t>Text</w:t></w:r>\
+        <w:commentRangeEnd w:id='0'/><w:r><w:commentReference w:id='0'/></w:r>\
+        <w:r><w:endnoteReference w:id='2'/></w:r><w:r><w:t>.</w:t></w:r></w:p>";
+    let parts = [
+        ("word/endnotes.xml", notes.as_str()),
+        ("word/comments.xml", comments.as_str()),
+    ];
+    let text = with_parts(body, &parts).unwrap().text;
+    assert!(text.contains("At the end."), "{text}");
+    assert!(text.starts_with("Text"), "{text}");
+    assert!(!text.contains("Really") && !text.contains("Ada"), "{text}");
+}
+
+#[test]
+fn running_headers_and_footers_stand_once_before_and_after_the_text() {
+    let part = |kind: &str, text: &str| format!("<w:{kind} xmlns:w='w'>{}</w:{kind}>", p(text));
+    let (header, footer) = (part("hdr", "Town Hall"), part("ftr", "Confidential"));
+    let number = part("ftr", "Page 3 of 9");
+    let relation = |id: &str, kind: &str, target: &str| {
+        format!("<Relationship Id='{id}' Type='x/{kind}' Target='{target}'/>")
+    };
+    let relations = format!(
+        "<Relationships>{}{}{}{}</Relationships>",
+        relation("a", "header", "header1.xml"),
+        relation("b", "header", "header2.xml"),
+        relation("c", "footer", "footer1.xml"),
+        relation("d", "footer", "footer2.xml")
+    );
+    let parts = [
+        ("word/_rels/document.xml.rels", relations.as_str()),
+        ("word/header1.xml", header.as_str()),
+        ("word/header2.xml", header.as_str()),
+        ("word/footer1.xml", footer.as_str()),
+        ("word/footer2.xml", number.as_str()),
+    ];
+    let text = with_parts(&p("The text."), &parts).unwrap().text;
+    assert_eq!(text, "Town Hall\n\nThe text.\n\nConfidential");
+}
+
+#[test]
 fn the_main_part_is_found_by_its_relation() {
     let main = format!("<d><w:body xmlns:w='w'>{}</w:body></d>", p("Found"));
     let rels = "<Relationships><Relationship Type='http://x/officeDocument' \

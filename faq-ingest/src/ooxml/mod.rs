@@ -2,6 +2,8 @@
 
 pub(crate) mod chart;
 
+use std::collections::HashMap;
+
 use crate::archive::Archive;
 use crate::limits::Budget;
 use crate::xml::{Token, Xml};
@@ -11,6 +13,8 @@ use crate::{Format, ParseError};
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
     parts: Vec<Relation>,
+    /// Numbers of the parts by the ids of their relations, the first of equal ones.
+    ids: HashMap<String, usize>,
     /// Targets of hyperlinks by the ids of their relations.
     links: Vec<(String, String)>,
 }
@@ -51,7 +55,9 @@ impl Relations {
                 let external = element.attribute("TargetMode").as_deref() == Some("External");
                 if external && kind == "hyperlink" {
                     relations.links.push((id, target));
-                } else if !external {
+                } else if !external && !climbs_out(folder, &target) {
+                    let number = relations.parts.len();
+                    relations.ids.entry(id.clone()).or_insert(number);
                     relations.parts.push(Relation {
                         id,
                         kind: kind.to_owned(),
@@ -91,7 +97,7 @@ impl Relations {
 
     /// The part with this id.
     pub(crate) fn id(&self, id: &str) -> Option<&str> {
-        let relation = self.parts.iter().find(|r| r.id == id)?;
+        let relation = self.parts.get(*self.ids.get(id)?)?;
         Some(relation.target.as_str())
     }
 }
@@ -125,6 +131,7 @@ pub(crate) fn title(
 
 /// A relation's target as an entry name; `folder` is where the part stands that refers to it.
 pub(crate) fn resolve(folder: &str, target: &str) -> String {
+    let target = target.replace('\\', "/");
     if let Some(absolute) = target.strip_prefix('/') {
         return absolute.to_owned();
     }
@@ -139,4 +146,25 @@ pub(crate) fn resolve(folder: &str, target: &str) -> String {
         }
     }
     parts.join("/")
+}
+
+/// Whether a target leads out of the package, where no part can be.
+fn climbs_out(folder: &str, target: &str) -> bool {
+    let mut depth = if target.starts_with(['/', '\\']) {
+        0
+    } else {
+        folder.split('/').filter(|p| !p.is_empty()).count()
+    };
+    target.split(['/', '\\']).any(|part| match part {
+        "" | "." => false,
+        ".." if depth == 0 => true,
+        ".." => {
+            depth -= 1;
+            false
+        }
+        _ => {
+            depth += 1;
+            false
+        }
+    })
 }

@@ -4,6 +4,7 @@
 use super::blocks::{self, Body, Draft, DraftBlock, Headings, Nesting};
 use super::lines::{self, Vocabulary};
 use super::outline::Outline;
+use super::packed::Packed;
 use super::pages::PageText;
 use super::place::{self, Area, Frame};
 use super::words::Fragment;
@@ -33,9 +34,9 @@ pub(super) fn build(
     budget: &Budget,
 ) -> Result<Document, ParseError> {
     let count = pages.len();
-    let mut mains: Vec<Vec<Fragment>> = pages
+    let mut mains: Vec<Packed> = pages
         .iter_mut()
-        .map(|p| std::mem::take(&mut p.main).unpack())
+        .map(|p| std::mem::take(&mut p.main))
         .collect();
     let heights: Vec<f32> = pages.iter().map(|p| p.height).collect();
     let mut layout = budget.layout().then(|| layout_of(&pages));
@@ -44,11 +45,11 @@ pub(super) fn build(
     if let (Some(layout), Some(whole)) = (&mut layout, whole) {
         layout.left_out = left_out(&pages, &whole, &mains);
     }
-    let body = Body::of(mains.iter().flatten());
+    let body = Body::of(mains.iter().flat_map(Packed::iter));
     let mut vocabulary = Vocabulary::default();
-    for fragment in mains.iter().flatten() {
+    for fragment in mains.iter().flat_map(Packed::iter) {
         budget.tick()?;
-        vocabulary.add(&fragment.text);
+        vocabulary.add(fragment.text);
     }
     let mut drafts: Vec<Vec<DraftBlock>> = Vec::with_capacity(count);
     let mut texts: Vec<Text> = Vec::with_capacity(count);
@@ -57,11 +58,11 @@ pub(super) fn build(
         let mut blocks = Vec::new();
         // A scanned page under a printed header is a page without text all the same.
         let own = !main.is_empty() || !page.aside.is_empty();
-        page_blocks(main, &page.tables, body, budget, &mut blocks)?;
+        page_blocks(main.unpack(), &page.tables, body, budget, &mut blocks)?;
         locate(&mut blocks, 0, number, page.frame, budget);
-        for aside in std::mem::take(&mut page.aside) {
-            let (frame, from) = (Frame::of(&aside), blocks.len());
-            page_blocks(aside.fragments, &[], body, budget, &mut blocks)?;
+        for (frame, aside) in std::mem::take(&mut page.aside) {
+            let from = blocks.len();
+            page_blocks(aside.unpack(), &[], body, budget, &mut blocks)?;
             locate(&mut blocks, from, number, frame, budget);
         }
         page.tables = Vec::new();
@@ -148,12 +149,12 @@ fn shown(pages: &[PageText], area: Area) -> PageArea {
 }
 
 /// What is on the pages as a whole and not among what is kept, which is in the same order.
-fn left_out(pages: &[PageText], whole: &[Vec<Fragment>], kept: &[Vec<Fragment>]) -> Vec<LeftOut> {
+fn left_out(pages: &[PageText], whole: &[Packed], kept: &[Packed]) -> Vec<LeftOut> {
     let mut out = Vec::new();
     for (((whole, kept), page), number) in whole.iter().zip(kept).zip(pages).zip(1u32..) {
         let mut kept = kept.iter().peekable();
-        for fragment in whole {
-            let same = |k: &&Fragment| k.order == fragment.order && k.text == fragment.text;
+        for fragment in whole.iter() {
+            let same = |k: &Fragment<&str>| k.order == fragment.order && k.text == fragment.text;
             if kept.next_if(same).is_some() {
                 continue;
             }
@@ -163,7 +164,7 @@ fn left_out(pages: &[PageText], whole: &[Vec<Fragment>], kept: &[Vec<Fragment>])
             };
             out.push(LeftOut {
                 area: shown(pages, area),
-                text: fragment.text.clone(),
+                text: fragment.text.to_owned(),
             });
         }
     }

@@ -61,7 +61,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn of<'f>(fragments: impl Iterator<Item = &'f Fragment>) -> Self {
+    pub(super) fn of<T>(fragments: impl Iterator<Item = Fragment<T>>) -> Self {
         let mut sizes: std::collections::BTreeMap<i32, usize> = std::collections::BTreeMap::new();
         let (mut all, mut mono, mut bold) = (0usize, 0usize, 0usize);
         for f in fragments {
@@ -92,9 +92,15 @@ pub(super) fn drafts(
         .iter()
         .fold((f32::MAX, f32::MIN), |(a, b), l| (a.min(l.x0), b.max(l.x1)));
     let pitch = usual_pitch(&lines);
+    let next_drawn = |lines: &[Line], from: usize| {
+        let found = lines[from..].iter().position(drawn_row);
+        found.map_or(lines.len(), |n| from + n)
+    };
     let mut at = 0;
+    // What is found from its lines' places ends at the next table that is drawn.
+    let mut stop = next_drawn(&lines, 0);
     while at < lines.len() {
-        if drawn_row(&lines[at]) {
+        if at == stop {
             for cell in std::mem::take(&mut lines[at].cells) {
                 out.push(match cell.row.and_then(|r| tables.get(r)) {
                     Some(row) => row_block(row.clone(), cell.size, cell.x0),
@@ -102,13 +108,9 @@ pub(super) fn drafts(
                 });
             }
             at += 1;
+            stop = next_drawn(&lines, at);
             continue;
         }
-        // What is found from its lines' places ends at the next table that is drawn.
-        let stop = lines[at..]
-            .iter()
-            .position(drawn_row)
-            .map_or(lines.len(), |n| at + n);
         let code = lines[at].style.mono && !body.mono;
         if code {
             let mut end = at + 1;

@@ -11,6 +11,10 @@ use crate::limits::Budget;
 /// Most entries that are kept of one CMap; the largest real ones hold some 30,000.
 const MAX_ENTRIES: usize = 200_000;
 
+/// Most code spaces, each of which is looked at for every code that is shown; real CMaps have a
+/// dozen.
+const MAX_SPACES: usize = 128;
+
 /// Most UTF-16 units that one code may stand for.
 const MAX_UNITS: usize = 64;
 
@@ -168,7 +172,9 @@ impl CMap {
             }
             b"endcodespacerange" => {
                 for pair in stack.chunks_exact(2) {
-                    if let Some(((len, low), (_, high))) = code_pair(pair) {
+                    if let Some(((len, low), (_, high))) = code_pair(pair)
+                        && self.spaces.len() < MAX_SPACES
+                    {
                         self.spaces.push((len, low, high));
                     }
                 }

@@ -103,7 +103,9 @@ fn truetype_characters(
     let Some(table) = unicode_subtable(font) else {
         return Ok(out);
     };
-    let mut add = |code: usize, glyph: usize| {
+    // Segments may overlap, so that a small table says the same again and again.
+    let mut left = 4 * MAX_ENTRIES;
+    let add = |out: &mut HashMap<u32, char>, code: usize, glyph: usize| {
         if glyph != 0
             && let Some(c) = u32::try_from(code).ok().and_then(char::from_u32)
         {
@@ -125,6 +127,10 @@ fn truetype_characters(
                 let offset_at = 16 + 6 * segments + 2 * i;
                 for code in start..=end.min(0xfffe) {
                     source.budget.tick()?;
+                    if left == 0 {
+                        return Ok(out);
+                    }
+                    left -= 1;
                     let glyph = if offset == 0 {
                         Some((code + delta) & 0xffff)
                     } else {
@@ -133,7 +139,7 @@ fn truetype_characters(
                             .map(|g| if g == 0 { 0 } else { (g + delta) & 0xffff })
                     };
                     let Some(glyph) = glyph else { break };
-                    add(code, glyph);
+                    add(&mut out, code, glyph);
                 }
             }
         }
@@ -148,7 +154,15 @@ fn truetype_characters(
                 };
                 for step in 0..=end.saturating_sub(start).min(MAX_ENTRIES) {
                     source.budget.tick()?;
-                    add(start.saturating_add(step), glyph.saturating_add(step));
+                    if left == 0 {
+                        return Ok(out);
+                    }
+                    left -= 1;
+                    add(
+                        &mut out,
+                        start.saturating_add(step),
+                        glyph.saturating_add(step),
+                    );
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::packed::Packed;
 use super::words::Fragment;
 use crate::ParseError;
 use crate::limits::Budget;
@@ -50,7 +51,7 @@ struct EdgeRow {
 
 /// Takes running headers and footers out of every page's fragments.
 pub(super) fn remove(
-    pages: &mut [Vec<Fragment>],
+    pages: &mut [Packed],
     heights: &[f32],
     budget: &Budget,
 ) -> Result<(), ParseError> {
@@ -61,7 +62,8 @@ pub(super) fn remove(
     let mut rows: Vec<EdgeRow> = Vec::new();
     for (page, (fragments, &height)) in pages.iter().zip(heights).enumerate() {
         budget.tick()?;
-        edge_rows(page, fragments, height, &mut rows);
+        let fragments: Vec<Fragment<&str>> = fragments.iter().collect();
+        edge_rows(page, &fragments, height, &mut rows);
     }
     let mut marked = vec![false; rows.len()];
     let mut exact = marked.clone();
@@ -71,41 +73,38 @@ pub(super) fn remove(
     let drop = outermost(&rows, &marked, &exact, pages.len());
     let few = pages.len() <= 3;
     for (fragments, drop) in pages.iter_mut().zip(drop) {
-        let all: usize = fragments.iter().map(|f| f.chars).sum();
-        let dropped: usize = drop
-            .iter()
-            .filter_map(|&d| fragments.get(d))
-            .map(|f| f.chars)
-            .sum();
-        // Few pages that agree in much of their text are copies, not pages with a frame.
-        if drop.is_empty() || few && dropped * 10 > all * 3 {
+        if drop.is_empty() {
             continue;
         }
-        let mut gone = vec![false; fragments.len()];
+        let chars: Vec<usize> = fragments.iter().map(|f| f.chars).collect();
+        let all: usize = chars.iter().sum();
+        let dropped: usize = drop.iter().filter_map(|&d| chars.get(d)).sum();
+        // Few pages that agree in much of their text are copies, not pages with a frame.
+        if few && dropped * 10 > all * 3 {
+            continue;
+        }
+        let mut gone = vec![false; chars.len()];
         for at in drop {
             if let Some(flag) = gone.get_mut(at) {
                 *flag = true;
             }
         }
-        let mut at = 0;
-        fragments.retain(|_| {
-            at += 1;
-            !gone[at - 1]
-        });
+        fragments.remove(&gone);
     }
     Ok(())
 }
 
 /// Takes out a lone number of the page in either margin, which says so by being right: what
 /// repeats tells nothing in a document of few pages.
-fn page_labels(pages: &mut [Vec<Fragment>], heights: &[f32]) {
+fn page_labels(pages: &mut [Packed], heights: &[f32]) {
     let count = pages.len();
     if count > 3 {
         return;
     }
-    for ((page, fragments), &height) in (1..).zip(pages.iter_mut()).zip(heights) {
+    for ((page, packed), &height) in (1..).zip(pages.iter_mut()).zip(heights) {
         for top in [true, false] {
-            let outer = |f: &&Fragment| if top { f.y } else { height - f.y };
+            let fragments: Vec<Fragment<&str>> = packed.iter().collect();
+            let outer = |f: &&Fragment<&str>| if top { f.y } else { height - f.y };
             let Some(edge) = fragments
                 .iter()
                 .min_by(|a, b| outer(a).total_cmp(&outer(b)))
@@ -113,14 +112,15 @@ fn page_labels(pages: &mut [Vec<Fragment>], heights: &[f32]) {
                 break;
             };
             let (y, size, near) = (edge.y, edge.size, outer(&edge));
-            let level = |f: &Fragment| (f.y - y).abs() < size * 2.0;
+            let level = |f: &Fragment<&str>| (f.y - y).abs() < size * 2.0;
             let alone = fragments.iter().filter(|f| level(f)).count() == 1;
             if alone
                 && near < height * LABEL_MARGIN
                 && fragments.len() > 1
-                && is_label(&edge.text, page, count)
+                && is_label(edge.text, page, count)
             {
-                fragments.retain(|f| f.y != y);
+                let gone: Vec<bool> = fragments.iter().map(|f| f.y == y).collect();
+                packed.remove(&gone);
             }
         }
     }
@@ -172,7 +172,7 @@ fn outermost(rows: &[EdgeRow], marked: &[bool], exact: &[bool], pages: usize) ->
     drop
 }
 
-fn edge_rows(page: usize, fragments: &[Fragment], height: f32, out: &mut Vec<EdgeRow>) {
+fn edge_rows(page: usize, fragments: &[Fragment<&str>], height: f32, out: &mut Vec<EdgeRow>) {
     let mut order: Vec<usize> = (0..fragments.len()).collect();
     order.sort_by(|&a, &b| fragments[a].y.total_cmp(&fragments[b].y));
     let mut rows: Vec<Vec<usize>> = Vec::new();
@@ -201,7 +201,7 @@ fn edge_rows(page: usize, fragments: &[Fragment], height: f32, out: &mut Vec<Edg
             .and_then(|n| rows.get(n))
             .map_or(f32::MAX, |r| (fragments[r[0]].y - lead.y).abs());
         let joined = |f: fn(&str) -> String| -> String {
-            let parts: Vec<String> = members.iter().map(|&m| f(&fragments[m].text)).collect();
+            let parts: Vec<String> = members.iter().map(|&m| f(fragments[m].text)).collect();
             parts.join(" ")
         };
         let (exact, key) = (joined(str::to_owned), joined(key));

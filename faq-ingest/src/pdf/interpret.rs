@@ -16,6 +16,7 @@ use marks::Mark;
 use path::Path;
 pub(super) use path::Segment;
 
+use super::annotations::AnnotationCache;
 use super::font::{Font, FontCache, Style};
 use super::geometry::Matrix;
 use super::lexer::{Lexer, Operand, Token};
@@ -107,16 +108,24 @@ impl PageContent {
     }
 }
 
+/// What pages have in common, kept from one to the next.
+#[derive(Default)]
+pub(super) struct Shared<'a> {
+    fonts: FontCache,
+    annotations: AnnotationCache<'a>,
+}
+
 /// Reads a page's content and the appearances of its form fields and notes.
 pub(super) fn page_content<'a>(
     source: &Source<'a>,
-    fonts: &mut FontCache,
+    shared: &mut Shared<'a>,
     page: &PageEntry<'a>,
 ) -> Result<PageContent, ParseError> {
     let (base, width, height) = page_frame(page);
+    let annotations = shared.annotations.of(source, page.dict)?;
     let mut interpreter = Interpreter {
         source,
-        fonts,
+        fonts: &mut shared.fonts,
         out: PageContent {
             width,
             height,
@@ -131,10 +140,10 @@ pub(super) fn page_content<'a>(
     };
     let data = interpreter.contents(page.dict)?;
     interpreter.run(&data, page.resources, base)?;
-    interpreter.annotations(page, base)?;
+    interpreter.annotations(&annotations.shown, page, base)?;
     let mut out = interpreter.out;
     drop_outside(&mut out);
-    out.links = links::find(source, page, base, &out)?;
+    out.links = links::find(source, &annotations.links, base, &out)?;
     Ok(out)
 }
 
@@ -285,8 +294,16 @@ impl<'a> Interpreter<'_, 'a> {
         operands: &[Operand<'_>],
         frame: &mut Frame<'a>,
     ) -> Result<(), ParseError> {
+        // Where there are too many values, the last ones count.
+        let operands = match arity(op) {
+            Some(count) => &operands[operands.len().saturating_sub(count)..],
+            None => operands,
+        };
         let number = |i: usize| operands.get(i).and_then(Operand::number);
-        let first = number(0).unwrap_or(0.0);
+        let set = |value: &mut f32, to: Option<f32>| {
+            // What cannot be read changes nothing.
+            *value = to.unwrap_or(*value);
+        };
         match op {
             b"q" => {
                 if frame.saved.len() < MAX_STATES {
@@ -318,18 +335,20 @@ impl<'a> Interpreter<'_, 'a> {
                 if let Some(name) = operands.first().and_then(Operand::name) {
                     frame.state.font = Some(self.font(frame.resources, name)?);
                 }
-                frame.state.size = number(1).unwrap_or(0.0);
+                set(&mut frame.state.size, number(1));
             }
-            b"Tc" => frame.state.char_space = first,
-            b"Tw" => frame.state.word_space = first,
-            b"Tz" => frame.state.h_scale = first / 100.0,
-            b"TL" => frame.state.leading = first,
-            b"Ts" => frame.state.rise = first,
-            b"Td" => frame.move_line(first, number(1).unwrap_or(0.0)),
-            b"TD" => {
-                let y = number(1).unwrap_or(0.0);
-                frame.state.leading = -y;
-                frame.move_line(first, y);
+            b"Tc" => set(&mut frame.state.char_space, number(0)),
+            b"Tw" => set(&mut frame.state.word_space, number(0)),
+            b"Tz" => set(&mut frame.state.h_scale, number(0).map(|n| n / 100.0)),
+            b"TL" => set(&mut frame.state.leading, number(0)),
+            b"Ts" => set(&mut frame.state.rise, number(0)),
+            b"Td" | b"TD" => {
+                if let (Some(x), Some(y)) = (number(0), number(1)) {
+                    if op == b"TD" {
+                        frame.state.leading = -y;
+                    }
+                    frame.move_line(x, y);
+                }
             }
             b"Tm" => {
                 if let Some(m) = matrix(operands) {
@@ -344,8 +363,8 @@ impl<'a> Interpreter<'_, 'a> {
                 self.show(operands.first(), frame)?;
             }
             b"\"" => {
-                frame.state.word_space = first;
-                frame.state.char_space = number(1).unwrap_or(0.0);
+                set(&mut frame.state.word_space, number(0));
+                set(&mut frame.state.char_space, number(1));
                 frame.next_line();
                 self.show(operands.get(2), frame)?;
             }
@@ -528,6 +547,7 @@ impl<'a> Interpreter<'_, 'a> {
             return Ok(());
         }
         let data = if let Some(data) = self.forms.get(&key) {
+            self.source.spend(data.len())?;
             Rc::clone(data)
         } else {
             let data = Rc::new(self.source.data(stream)?);
@@ -572,6 +592,18 @@ impl Frame<'_> {
             self.tm = moved;
         }
     }
+}
+
+/// Values that an operator of text or of places takes.
+fn arity(op: &[u8]) -> Option<usize> {
+    Some(match op {
+        b"Tc" | b"Tw" | b"Tz" | b"TL" | b"Ts" | b"Tj" | b"TJ" | b"'" | b"Do" | b"gs" => 1,
+        b"Tf" | b"Td" | b"TD" | b"m" | b"l" => 2,
+        b"\"" => 3,
+        b"v" | b"y" | b"re" => 4,
+        b"Tm" | b"cm" | b"c" => 6,
+        _ => return None,
+    })
 }
 
 fn matrix(operands: &[Operand<'_>]) -> Option<Matrix> {

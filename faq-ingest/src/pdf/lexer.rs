@@ -18,9 +18,10 @@ pub(super) enum Operand<'a> {
 }
 
 impl Operand<'_> {
+    /// Its value, where it is a number of a size that can be counted with.
     pub(super) fn number(&self) -> Option<f32> {
         match self {
-            Self::Number(n) => Some(*n),
+            Self::Number(n) => Some(*n).filter(|n| n.is_finite()),
             _ => None,
         }
     }
@@ -111,6 +112,17 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// Passes over white space and comments; where what follows them begins.
+    pub(super) fn space(&mut self) -> usize {
+        self.skip_space();
+        self.pos
+    }
+
+    /// Where the next token, or the space before it, begins.
+    pub(super) fn position(&self) -> usize {
+        self.pos
+    }
+
     /// The next token, or `None` at the end.
     pub(super) fn next_token(&mut self) -> Option<Token<'a>> {
         loop {
@@ -182,6 +194,9 @@ impl<'a> Lexer<'a> {
             }
             self.pos += 1;
         }
+        if digits > 0 {
+            whole *= self.exponent();
+        }
         let glued = self
             .peek()
             .is_some_and(|b| !is_space(b) && !is_delimiter(b));
@@ -190,7 +205,25 @@ impl<'a> Lexer<'a> {
             return Token::Operator(self.word());
         }
         let value = if negative { -whole } else { whole } as f32;
-        Token::Operand(Operand::Number(if value.is_finite() { value } else { 0.0 }))
+        Token::Operand(Operand::Number(value))
+    }
+
+    /// The power of ten that ends a number such as `4.5e-05`, which no PDF may hold and some do.
+    fn exponent(&mut self) -> f64 {
+        let rest = &self.data[self.pos..];
+        let len = rest
+            .iter()
+            .position(|&b| is_space(b) || is_delimiter(b))
+            .unwrap_or(rest.len());
+        let power = match &rest[..len] {
+            [b'e' | b'E', power @ ..] => std::str::from_utf8(power).ok(),
+            _ => None,
+        };
+        let Some(power) = power.filter(|p| p.len() < 10).and_then(|p| p.parse().ok()) else {
+            return 1.0;
+        };
+        self.pos += len;
+        10_f64.powi(power)
     }
 
     fn name(&mut self) -> Cow<'a, [u8]> {
@@ -431,14 +464,24 @@ mod tests {
 
     #[test]
     fn numbers_as_producers_write_them() {
-        let found: Vec<_> = tokens(b"1 -.5 +3. 0.00-4 --2 5")
-            .into_iter()
-            .filter_map(|t| match t {
-                Token::Operand(o) => o.number(),
-                Token::Operator(_) => None,
-            })
-            .collect();
-        assert_eq!(found, vec![1.0, -0.5, 3.0, 0.004, -2.0, 5.0]);
+        let numbers = |data| -> Vec<_> {
+            tokens(data)
+                .into_iter()
+                .map(|t| match t {
+                    Token::Operand(o) => o.number(),
+                    Token::Operator(_) => Some(-99.0),
+                })
+                .collect()
+        };
+        let some = |all: &[f32]| -> Vec<_> { all.iter().copied().map(Some).collect() };
+        assert_eq!(
+            numbers(b"1 -.5 +3. 0.00-4 --2 5"),
+            some(&[1.0, -0.5, 3.0, 0.004, -2.0, 5.0])
+        );
+        assert_eq!(numbers(b"5e-1 -2E2 7e+0 "), some(&[0.5, -200.0, 7.0]));
+        // Beyond what can be counted with, and no number.
+        assert_eq!(numbers(b"9e99 -9e999999999"), vec![None, None]);
+        assert_eq!(numbers(b"9endstream"), some(&[9.0, -99.0]));
     }
 
     #[test]

@@ -11,19 +11,26 @@ use lopdf::{Dictionary, Object, StringFormat};
 
 use super::geometry::{Matrix, Rect};
 use super::interpret::{Glyph, PageContent};
-use super::objects::{PageEntry, Source};
+use super::objects::Source;
 use crate::document::DocumentBuilder;
 use crate::link::outward;
 use crate::{ByteRange, ParseError};
 
 /// Links read of one page.
 const MAX_LINKS: usize = 1_024;
+/// Pieces of links on one page: a link has one on each of its lines.
+const MAX_RUNS: usize = 4 * MAX_LINKS;
 /// Bands of a page by which the links at a height are found.
 const BANDS: usize = 128;
 /// Links looked through in one band.
 const MAX_IN_BAND: usize = 256;
+/// Letters that are looked through for the places of one page's links, those of the page once for
+/// each link.
+const MOST_SEARCHED: usize = 1 << 28;
 /// Letters before and after the words that are kept to tell their place.
 const CONTEXT: usize = 24;
+/// Glyphs that these letters are looked for in.
+const NEARBY: usize = 256;
 
 /// Words on one line that lead somewhere.
 #[derive(Debug)]
@@ -36,62 +43,24 @@ pub(super) struct LinkWords {
     after: String,
 }
 
-struct Area {
-    rect: Rect,
-    target: usize,
+/// The rectangles of a list of annotations that lead out of the document, in the coordinates of
+/// its pages, each with the number of the address that it leads to.
+#[derive(Debug, Default)]
+pub(super) struct Areas {
+    rects: Vec<(Rect, usize)>,
+    targets: Vec<Arc<str>>,
 }
 
-/// The words under the links of a page; `base` leads to the frame of its glyphs.
-pub(super) fn find(
-    source: &Source<'_>,
-    page: &PageEntry<'_>,
-    base: Matrix,
-    content: &PageContent,
-) -> Result<Vec<LinkWords>, ParseError> {
-    let mut targets = Vec::new();
-    let areas = areas(source, page, base, &mut targets)?;
-    if areas.is_empty() {
-        return Ok(Vec::new());
-    }
-    let height = content.height.max(1.0);
-    let band = |y: f32| ((y / height * BANDS as f32).max(0.0) as usize).min(BANDS - 1);
-    let mut bands: Vec<Vec<&Area>> = vec![Vec::new(); BANDS];
-    for area in &areas {
-        for band in &mut bands[band(area.rect.y0)..=band(area.rect.y1)] {
-            if band.len() < MAX_IN_BAND {
-                band.push(area);
-            }
+impl Areas {
+    /// Takes in a link, unless it leads nowhere or there are enough of them.
+    pub(super) fn add<'a>(
+        &mut self,
+        source: &Source<'a>,
+        (action, corners): &(&'a Object, Vec<f32>),
+    ) {
+        if self.rects.len() >= MAX_LINKS {
+            return;
         }
-    }
-    let mut owners: Vec<Option<usize>> = Vec::with_capacity(content.glyphs.len());
-    for glyph in &content.glyphs {
-        source.budget.tick()?;
-        let (x, y) = centre(glyph);
-        let under = |a: &&&Area| {
-            (a.rect.x0..=a.rect.x1).contains(&x) && (a.rect.y0..=a.rect.y1).contains(&y)
-        };
-        owners.push(bands[band(y)].iter().find(under).map(|a| a.target));
-    }
-    Ok(runs(content, &owners, &targets))
-}
-
-/// The rectangles that lead out of the document, and the addresses they lead to.
-fn areas(
-    source: &Source<'_>,
-    page: &PageEntry<'_>,
-    base: Matrix,
-    targets: &mut Vec<Arc<str>>,
-) -> Result<Vec<Area>, ParseError> {
-    let mut areas = Vec::new();
-    let list = source.get_array(page.dict, b"Annots").unwrap_or_default();
-    for item in list {
-        source.budget.tick()?;
-        if areas.len() >= MAX_LINKS {
-            break;
-        }
-        let Some((action, corners)) = link(source, item) else {
-            continue;
-        };
         let uri = match source.resolve(action) {
             Object::Dictionary(action) => source.get(action, b"URI"),
             uri => Some(uri),
@@ -100,21 +69,51 @@ fn areas(
             .and_then(|uri| uri.as_str().ok())
             .and_then(|uri| outward(&String::from_utf8_lossy(uri)));
         let Some(uri) = uri else {
-            continue;
+            return;
         };
-        let rects: Vec<Rect> = if corners.len() >= 8 {
-            corners.chunks_exact(8).filter_map(around).collect()
+        let target = self.targets.len();
+        if corners.len() >= 8 {
+            let quads = corners.chunks_exact(8).filter_map(around);
+            self.rects.extend(quads.map(|rect| (rect, target)));
         } else {
-            Rect::from_corners(&corners).into_iter().collect()
-        };
-        let target = targets.len();
-        areas.extend(rects.into_iter().map(|rect| Area {
-            rect: rect.transformed(&base),
-            target,
-        }));
-        targets.push(uri.into());
+            self.rects
+                .extend(Rect::from_corners(corners).map(|rect| (rect, target)));
+        }
+        self.targets.push(uri.into());
     }
-    Ok(areas)
+}
+
+/// The words under the links of a page; `base` leads to the frame of its glyphs.
+pub(super) fn find(
+    source: &Source<'_>,
+    links: &Areas,
+    base: Matrix,
+    content: &PageContent,
+) -> Result<Vec<LinkWords>, ParseError> {
+    if links.rects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let height = content.height.max(1.0);
+    let band = |y: f32| ((y / height * BANDS as f32).max(0.0) as usize).min(BANDS - 1);
+    let mut bands: Vec<Vec<(Rect, usize)>> = vec![Vec::new(); BANDS];
+    for &(rect, target) in &links.rects {
+        let rect = rect.transformed(&base);
+        for band in &mut bands[band(rect.y0)..=band(rect.y1)] {
+            if band.len() < MAX_IN_BAND {
+                band.push((rect, target));
+            }
+        }
+    }
+    let mut owners: Vec<Option<usize>> = Vec::with_capacity(content.glyphs.len());
+    for glyph in &content.glyphs {
+        source.budget.tick()?;
+        let (x, y) = centre(glyph);
+        let under = |(rect, _): &&(Rect, usize)| {
+            (rect.x0..=rect.x1).contains(&x) && (rect.y0..=rect.y1).contains(&y)
+        };
+        owners.push(bands[band(y)].iter().find(under).map(|&(_, target)| target));
+    }
+    Ok(runs(content, &owners, &links.targets))
 }
 
 /// Most corners that are read of one link: those of eight quadrilaterals.
@@ -153,7 +152,7 @@ pub(super) fn packed(link: &Dictionary) -> Option<Object> {
 
 /// What a link leads to, an action or an address, and its corners: pairs, eight numbers for each
 /// quadrilateral or four for its rectangle. As it was packed, or as it stands in the file.
-fn link<'a>(source: &Source<'a>, item: &'a Object) -> Option<(&'a Object, Vec<f32>)> {
+pub(super) fn link<'a>(source: &Source<'a>, item: &'a Object) -> Option<(&'a Object, Vec<f32>)> {
     match source.resolve(item) {
         Object::Array(packed) => {
             let [target, Object::String(corners, _)] = packed.as_slice() else {
@@ -205,7 +204,7 @@ fn runs(content: &PageContent, owners: &[Option<usize>], targets: &[Arc<str>]) -
     let glyphs = &content.glyphs;
     let mut out = Vec::new();
     let mut at = 0;
-    while at < glyphs.len() {
+    while at < glyphs.len() && out.len() < MAX_RUNS {
         let Some(owner) = owners[at] else {
             at += 1;
             continue;
@@ -257,7 +256,7 @@ fn drawn_again(content: &PageContent, at: usize) -> bool {
 
 fn after(content: &PageContent, from: usize) -> String {
     let mut out = String::new();
-    for at in from..content.glyphs.len() {
+    for at in from..content.glyphs.len().min(from + NEARBY) {
         let glyph = &content.glyphs[at];
         if out.len() >= CONTEXT || !on_one_line(&content.glyphs[at - 1], glyph) {
             break;
@@ -272,7 +271,9 @@ fn after(content: &PageContent, from: usize) -> String {
 fn before(content: &PageContent, to: usize) -> String {
     let mut from = to;
     let mut len = 0;
-    while from > 0 && len < CONTEXT && on_one_line(&content.glyphs[from - 1], &content.glyphs[from])
+    while from > to.saturating_sub(NEARBY)
+        && len < CONTEXT
+        && on_one_line(&content.glyphs[from - 1], &content.glyphs[from])
     {
         from -= 1;
         len += letters(content.glyph_text(&content.glyphs[from])).len();
@@ -343,7 +344,8 @@ pub(super) fn place(links: &[LinkWords], from: usize, builder: &mut DocumentBuil
         let letters_of_page = Letters::of(text, from);
         let mut after = 0;
         let mut found: Vec<(ByteRange, &str)> = Vec::new();
-        for link in links {
+        let room = MOST_SEARCHED / letters_of_page.kept.len().max(1);
+        for link in links.iter().take(room) {
             let Some(range) = link.place(&letters_of_page, &mut after) else {
                 continue;
             };

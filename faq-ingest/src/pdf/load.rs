@@ -1,9 +1,9 @@
 //! Opening a file with the object library, and what is tried where that fails.
 
-use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId};
+use lopdf::{Dictionary, Document, FilterFunc, LoadOptions, Object, ObjectId};
 
-use super::links;
 use super::objects::parse_error;
+use super::{compact, links, salvage, streams};
 use crate::limits::Budget;
 use crate::{Format, ParseError};
 
@@ -24,24 +24,29 @@ pub(super) enum Keep {
     Everything,
 }
 
+/// A document with the file that its larger streams rest in.
+pub(super) struct Loaded<'b> {
+    pub(super) document: Document,
+    pub(super) file: &'b [u8],
+}
+
 /// Opens a document, decrypted where the empty password does it.
-pub(super) fn load(bytes: &[u8], keep: Keep, budget: &Budget) -> Result<Document, ParseError> {
+pub(super) fn load<'b>(
+    bytes: &'b [u8],
+    keep: Keep,
+    budget: &Budget,
+) -> Result<Loaded<'b>, ParseError> {
     budget.check_file(bytes.len() as u64)?;
     budget.check_clock()?;
-    let options_of = LoadOptions {
-        filter: match keep {
-            Keep::Text => Some(without_images),
-            Keep::Images => Some(without_structure),
-            Keep::Everything => None,
-        },
-        ..options(budget, false)
+    let filter = match keep {
+        Keep::Text => Some(text_only as FilterFunc),
+        Keep::Images => Some(text_and_images as FilterFunc),
+        Keep::Everything => None,
     };
-    let document = match Document::load_mem_with_options(bytes, options_of) {
-        Ok(document) => document,
-        Err(error) => match parse_error(error, budget) {
-            error @ ParseError::Damaged { .. } => rescue(bytes, budget).ok_or(error)?,
-            error => return Err(error),
-        },
+    let document = match open(bytes, filter, budget)? {
+        Some(document) => document,
+        // A stream is not where it should be: it stays in memory like all others.
+        None => open(bytes, None, budget)?.unwrap_or_default(),
     };
     budget.check_clock()?;
     if document.trailer.has(b"Encrypt") {
@@ -49,15 +54,55 @@ pub(super) fn load(bytes: &[u8], keep: Keep, budget: &Budget) -> Result<Document
             format: Format::Pdf,
         });
     }
-    Ok(document)
+    Ok(Loaded {
+        document,
+        file: bytes,
+    })
+}
+
+/// Loads a document; `None` where a stream that was left in the file cannot be found there.
+fn open(
+    bytes: &[u8],
+    filter: Option<FilterFunc>,
+    budget: &Budget,
+) -> Result<Option<Document>, ParseError> {
+    let options = LoadOptions {
+        filter,
+        ..options(budget, false)
+    };
+    let mut document = match Document::load_mem_with_options(bytes, options) {
+        Ok(document) => document,
+        Err(error) => match parse_error(error, budget) {
+            error @ ParseError::Damaged { .. } => {
+                return rescue(bytes, budget).map(Some).ok_or(error);
+            }
+            error => return Err(error),
+        },
+    };
+    salvage::missing(&mut document, bytes, budget)?;
+    let found = streams::find(&mut document, bytes);
+    compact::settle(&mut document);
+    Ok(found.then_some(document))
 }
 
 /// Opens a document by scanning the file for objects, whatever its tables say.
-pub(super) fn load_by_scan(bytes: &[u8], budget: &Budget) -> Option<Document> {
+pub(super) fn load_by_scan<'b>(bytes: &'b [u8], budget: &Budget) -> Option<Loaded<'b>> {
+    let document = scan(bytes, budget)?;
+    Some(Loaded {
+        document,
+        file: bytes,
+    })
+}
+
+fn scan(bytes: &[u8], budget: &Budget) -> Option<Document> {
     budget.check_clock().ok()?;
-    Document::load_mem_with_options(bytes, options(budget, true))
-        .ok()
-        .filter(|d| !d.trailer.has(b"Encrypt"))
+    let mut document = Document::load_mem_with_options(bytes, options(budget, true)).ok()?;
+    if document.trailer.has(b"Encrypt") {
+        return None;
+    }
+    salvage::missing(&mut document, bytes, budget).ok()?;
+    streams::find(&mut document, bytes);
+    Some(document)
 }
 
 fn options(budget: &Budget, scan: bool) -> LoadOptions {
@@ -69,31 +114,46 @@ fn options(budget: &Budget, scan: bool) -> LoadOptions {
     }
 }
 
-fn without_images(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
+fn text_only(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     if let Object::Stream(stream) = object
         && named(&stream.dict, b"Subtype", &[b"Image"])
     {
         // An empty stream would be looked for again.
         stream.content = vec![0];
     }
-    without_structure(id, object)
+    text_and_images(id, object)
 }
 
-/// Links within the document and the structure tree, which tagged and linked documents have more of
-/// than of text.
-fn without_structure(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
+/// Leaves out links within the document and the structure tree, which tagged and linked documents
+/// have more of than of text.
+///
+/// The library takes what comes back for an object out of an object stream, and of any other only
+/// whether something does: that one stays as it is left here.
+fn text_and_images(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     match object {
-        Object::Dictionary(dict) if named(dict, b"Subtype", &[b"Link"]) => {
-            links::packed(dict).map(|link| (id, link))
+        Object::Stream(stream) => {
+            // The library goes on to unpack those that hold objects.
+            if !stream.dict.has_type(b"ObjStm") {
+                streams::give_up(stream);
+            }
+            compact::object(object);
+            return Some((id, Object::Null));
         }
-        Object::Dictionary(dict) if named(dict, b"Type", &[b"StructElem"]) => None,
-        // The library keeps a stream where it is, and only asks whether it is wanted.
-        Object::Stream(_) => Some((id, Object::Null)),
-        other => Some((id, other.clone())),
+        object if is_structure(object) => return None,
+        Object::Dictionary(dict) if named(dict, b"Subtype", &[b"Link"]) => {
+            *object = links::packed(dict)?;
+        }
+        _ => compact::object(object),
     }
+    Some((id, object.clone()))
 }
 
-fn named(dict: &Dictionary, key: &[u8], names: &[&[u8]]) -> bool {
+/// Whether an object is an element of the structure tree.
+pub(super) fn is_structure(object: &Object) -> bool {
+    matches!(object, Object::Dictionary(dict) if named(dict, b"Type", &[b"StructElem"]))
+}
+
+pub(super) fn named(dict: &Dictionary, key: &[u8], names: &[&[u8]]) -> bool {
     let found = dict.get(key).and_then(Object::as_name);
     found.is_ok_and(|name| names.contains(&name))
 }
@@ -118,5 +178,5 @@ fn rescue(bytes: &[u8], budget: &Budget) -> Option<Document> {
         )
         .as_bytes(),
     );
-    load_by_scan(&whole, budget)
+    scan(&whole, budget)
 }

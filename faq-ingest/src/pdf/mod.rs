@@ -9,11 +9,13 @@
 //!
 //! Pages do not depend on each other up to [`furniture`], so several threads may read them.
 
+mod annotations;
 mod assemble;
 mod bidi;
 mod blocks;
 mod cmap;
 mod columns;
+mod compact;
 mod encoding;
 mod font;
 mod font_file;
@@ -28,18 +30,20 @@ mod load;
 mod objects;
 mod ocr;
 mod outline;
+mod packed;
 mod pages;
 mod place;
 mod ruling;
+mod salvage;
+mod streams;
 mod table;
 mod widths;
 mod words;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
-use load::Keep;
-use objects::Source;
+use load::{Keep, Loaded};
+use objects::{Account, Source};
 pub use ocr::{ImageEncoding, OcrEngine, PageImage, PixelColor};
 
 use crate::limits::Budget;
@@ -105,8 +109,8 @@ impl Parser for PdfParser {
             Keep::Text
         };
         for keep in [text, Keep::Everything] {
-            let document = load::load(bytes, keep, budget)?;
-            if let Some(read) = self.read(document, budget)? {
+            let loaded = load::load(bytes, keep, budget)?;
+            if let Some(read) = self.read(loaded, budget)? {
                 return Ok(read);
             }
         }
@@ -118,17 +122,13 @@ impl Parser for PdfParser {
 
 impl PdfParser {
     /// The text of a document, or `None` where it has no pages.
-    fn read(
-        &self,
-        document: lopdf::Document,
-        budget: &Budget,
-    ) -> Result<Option<Document>, ParseError> {
-        let unpacked = AtomicU64::new(0);
-        let pages = pages::read(&document, budget, &unpacked)?;
+    fn read(&self, loaded: Loaded<'_>, budget: &Budget) -> Result<Option<Document>, ParseError> {
+        let account = Account::default();
+        let pages = pages::read(&loaded, budget, &account)?;
         if pages.is_empty() {
             return Ok(None);
         }
-        let source = Source::new(&document, budget, &unpacked);
+        let source = Source::new(&loaded, budget, &account);
         let front = assemble::Front {
             title: title_of(&source),
             outline: outline::Outline::read(&source)?,
@@ -137,7 +137,7 @@ impl PdfParser {
             assemble::build(pages, front, Some(&ocr::Reader { engine, source }), budget)
         } else {
             // Half of the memory that a parse takes is the file's objects.
-            drop(document);
+            drop(loaded);
             assemble::build(pages, front, None, budget)
         };
         built.map(Some)
@@ -158,3 +158,6 @@ fn title_of(source: &Source<'_>) -> Option<String> {
         || title.starts_with("Microsoft Word - ");
     (!placeholder).then_some(title)
 }
+
+#[cfg(test)]
+mod encryption_tests;

@@ -1,22 +1,48 @@
 //! Reading a loaded document's objects: references followed, streams decoded against the
 //! parse's budget, the page tree walked.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lopdf::{DecompressError, Dictionary, Document, Object, ObjectId, Stream};
 
 use super::geometry::Rect;
+use super::load::Loaded;
+use super::streams;
 use crate::limits::Budget;
 use crate::{Format, ParseError};
 
-/// A loaded document with the account of what its streams unpacked to.
+/// Bytes that reading a stream counts for at least: there may be millions of references to an
+/// empty one.
+const LEAST_COST: usize = 64;
+/// Entries of lists of annotations that are looked at in one document. Pages may share a list,
+/// and a document of the largest size holds fewer by far.
+const MOST_ANNOTATIONS: u64 = 1 << 23;
+
+/// A loaded document, and what reading it has come to.
 pub(super) struct Source<'a> {
     pub(super) doc: &'a Document,
     pub(super) budget: &'a Budget,
-    /// Shared by the threads that read the document.
-    unpacked: &'a AtomicU64,
+    /// The file, in which streams stand that are not in memory.
+    file: &'a [u8],
+    account: &'a Account,
+}
+
+/// What was read of a document so far, on all of the threads that read it.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// Bytes that streams unpacked to.
+    unpacked: AtomicU64,
+    /// Entries of lists of annotations.
+    annotations: AtomicU64,
+}
+
+#[cfg(test)]
+impl Account {
+    /// Annotations that were looked at.
+    pub(super) fn annotations(&self) -> u64 {
+        self.annotations.load(Ordering::Relaxed)
+    }
 }
 
 /// Bytes, and the name and parameters of the codec that they are still packed with.
@@ -40,11 +66,12 @@ struct Inherited<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(doc: &'a Document, budget: &'a Budget, unpacked: &'a AtomicU64) -> Self {
+    pub(super) fn new(loaded: &'a Loaded<'_>, budget: &'a Budget, account: &'a Account) -> Self {
         Self {
-            doc,
+            doc: &loaded.document,
             budget,
-            unpacked,
+            file: loaded.file,
+            account,
         }
     }
 
@@ -109,10 +136,13 @@ impl<'a> Source<'a> {
     pub(super) fn data(&self, stream: &Stream) -> Result<Vec<u8>, ParseError> {
         self.budget.check_clock()?;
         let allowed = self.budget.limits().decompressed_bytes;
-        let left = allowed.saturating_sub(self.unpacked.load(Ordering::Relaxed));
+        let left = allowed.saturating_sub(self.account.unpacked.load(Ordering::Relaxed));
         let cap = usize::try_from(left).unwrap_or(usize::MAX);
-        let stream = self.with_direct_filters(stream);
-        let data = match stream.decompressed_content_with_limit(cap) {
+        let content = streams::content(stream, self.file);
+        let data = match self
+            .coded(stream, content)
+            .decompressed_content_with_limit(cap)
+        {
             Ok(data) => data,
             Err(lopdf::Error::Decompress(DecompressError::MemoryLimitExceeded { .. })) => {
                 return Err(ParseError::limit(
@@ -123,18 +153,64 @@ impl<'a> Source<'a> {
                 ));
             }
             Err(_) if stream.dict.has(b"Filter") => Vec::new(),
-            Err(_) => stream.content.clone(),
+            Err(_) => content.to_vec(),
         };
-        let len = data.len() as u64;
-        let before = self.unpacked.fetch_add(len, Ordering::Relaxed);
-        self.budget.check_decompressed(before.saturating_add(len))?;
+        self.spend(data.len().max(LEAST_COST))?;
         Ok(data)
+    }
+
+    /// Counts bytes that are read, whether they were unpacked for it or before.
+    pub(super) fn spend(&self, bytes: usize) -> Result<(), ParseError> {
+        let bytes = bytes as u64;
+        let before = self.account.unpacked.fetch_add(bytes, Ordering::Relaxed);
+        self.budget.check_decompressed(before.saturating_add(bytes))
+    }
+
+    /// Counts annotations that are looked at.
+    pub(super) fn look_at(&self, annotations: usize) -> Result<(), ParseError> {
+        let own = annotations as u64;
+        let before = self.account.annotations.fetch_add(own, Ordering::Relaxed);
+        let looked = before.saturating_add(own);
+        if looked > MOST_ANNOTATIONS {
+            return Err(ParseError::limit(
+                "annotations",
+                looked,
+                MOST_ANNOTATIONS,
+                "annotations",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A stream of these bytes and of nothing but what unpacks them, references followed.
+    fn coded(&self, stream: &Stream, content: &[u8]) -> Stream {
+        let direct = |o: &Object| match self.doc.dereference(o) {
+            Ok((_, found)) => found.clone(),
+            Err(_) => Object::Null,
+        };
+        let mut dict = Dictionary::new();
+        for key in [b"Filter".as_slice(), b"DecodeParms"] {
+            let Ok(value) = stream.dict.get(key) else {
+                continue;
+            };
+            let value = match direct(value) {
+                Object::Array(items) => Object::Array(items.iter().map(direct).collect()),
+                other => other,
+            };
+            dict.set(key, value);
+        }
+        Stream {
+            dict,
+            content: content.to_vec(),
+            allows_compression: true,
+            start_position: None,
+        }
     }
 
     /// The bytes of an image's stream with everything unpacked but a codec of images, and that
     /// codec's name and parameters. Empty where they cannot be unpacked.
     pub(super) fn packed(&self, stream: &Stream) -> Result<Packed, ParseError> {
-        let mut stream = self.with_direct_filters(stream).into_owned();
+        let mut stream = self.coded(stream, streams::content(stream, self.file));
         let list = |value: Result<&Object, _>| match value {
             Ok(Object::Array(items)) => items.clone(),
             Ok(Object::Null) | Err(_) => Vec::new(),
@@ -171,36 +247,6 @@ impl<'a> Source<'a> {
         Ok((self.data(&stream)?, codec))
     }
 
-    /// The stream with `Filter` and `DecodeParms` written in place, where they are references.
-    fn with_direct_filters<'s>(&self, stream: &'s Stream) -> Cow<'s, Stream> {
-        let indirect = |o: &Object| match o {
-            Object::Reference(_) => true,
-            Object::Array(items) => items.iter().any(|i| matches!(i, Object::Reference(_))),
-            _ => false,
-        };
-        let keys: [&[u8]; 2] = [b"Filter", b"DecodeParms"];
-        if !keys.iter().any(|k| stream.dict.get(k).is_ok_and(indirect)) {
-            return Cow::Borrowed(stream);
-        }
-        let direct = |o: &Object| {
-            self.doc
-                .dereference(o)
-                .map_or(Object::Null, |(_, found)| found.clone())
-        };
-        let mut copy = stream.clone();
-        for key in keys {
-            let Ok(value) = stream.dict.get(key) else {
-                continue;
-            };
-            let value = match direct(value) {
-                Object::Array(items) => Object::Array(items.iter().map(direct).collect()),
-                other => other,
-            };
-            copy.dict.set(key, value);
-        }
-        Cow::Owned(copy)
-    }
-
     /// Pages in reading order. Cycles and pages that are listed twice by a cycle are cut.
     pub(super) fn pages(&self) -> Result<Vec<PageEntry<'a>>, ParseError> {
         let mut pages = Vec::new();
@@ -227,6 +273,8 @@ impl<'a> Source<'a> {
             rotate: None,
         };
         let mut seen: HashSet<ObjectId> = HashSet::new();
+        // Lists of kids by their addresses: branches may share one.
+        let mut lists: HashSet<*const Object> = HashSet::new();
         let mut stack = vec![(root, none, 0usize)];
         while let Some((object, inherited, depth)) = stack.pop() {
             self.budget.tick()?;
@@ -242,6 +290,9 @@ impl<'a> Source<'a> {
             let own = self.inherit(node, inherited);
             match self.get_array(node, b"Kids") {
                 Some(kids) if self.get_name(node, b"Type") != Some(b"Page") => {
+                    if !lists.insert(kids.as_ptr()) {
+                        continue;
+                    }
                     for kid in kids.iter().rev() {
                         self.budget.tick()?;
                         stack.push((kid, own, depth + 1));

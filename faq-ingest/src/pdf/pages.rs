@@ -1,17 +1,17 @@
 //! A document's pages read one by one, on as many threads as the caller allows.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use lopdf::{Document, ObjectId};
+use lopdf::ObjectId;
 
-use super::font::FontCache;
 use super::links::LinkWords;
-use super::objects::{PageEntry, Source};
+use super::load::Loaded;
+use super::objects::{Account, PageEntry, Source};
+use super::packed::Packed;
 use super::place::Frame;
 use super::ruling::Rules;
-use super::words::{self, Direction, Fragment};
-use super::{grid, interpret, table};
+use super::{grid, interpret, table, words};
 use crate::ParseError;
 use crate::limits::Budget;
 
@@ -31,7 +31,7 @@ pub(super) struct PageText {
     /// Tables drawn with lines, whose rows stand in `main`.
     pub(super) tables: Vec<table::Row>,
     /// Text in other directions: margin notes, labels of axes, stamps.
-    pub(super) aside: Vec<Direction>,
+    pub(super) aside: Vec<(Frame, Packed)>,
     pub(super) links: Vec<LinkWords>,
     pub(super) width: f32,
     pub(super) height: f32,
@@ -44,57 +44,17 @@ pub(super) struct PageText {
     pub(super) cut: bool,
 }
 
-/// Fragments at rest: their texts in one piece, since millions of small ones, made between all
-/// that a page needs only while it is read, take several times the memory that they hold.
-#[derive(Default)]
-pub(super) struct Packed {
-    text: String,
-    /// Each without its text, and the length of that.
-    fragments: Vec<(Fragment, u32)>,
-}
-
-impl Packed {
-    fn of(fragments: Vec<Fragment>) -> Self {
-        let mut text = String::with_capacity(fragments.iter().map(|f| f.text.len()).sum());
-        let mut packed = Vec::with_capacity(fragments.len());
-        for mut fragment in fragments {
-            let own = std::mem::take(&mut fragment.text);
-            text.push_str(&own);
-            packed.push((fragment, own.len() as u32));
-        }
-        Self {
-            text,
-            fragments: packed,
-        }
-    }
-
-    pub(super) fn unpack(self) -> Vec<Fragment> {
-        let mut rest = self.text.as_str();
-        self.fragments
-            .into_iter()
-            .map(|(fragment, len)| {
-                let (text, after) = rest.split_at_checked(len as usize).unwrap_or((rest, ""));
-                rest = after;
-                Fragment {
-                    text: text.to_owned(),
-                    ..fragment
-                }
-            })
-            .collect()
-    }
-}
-
 /// Reads every page. The order of the result is that of the pages, whoever read them.
 pub(super) fn read(
-    document: &Document,
+    loaded: &Loaded<'_>,
     budget: &Budget,
-    unpacked: &AtomicU64,
+    account: &Account,
 ) -> Result<Vec<PageText>, ParseError> {
-    let entries = Source::new(document, budget, unpacked).pages()?;
+    let entries = Source::new(loaded, budget, account).pages()?;
     let threads = budget.threads().min(entries.len() / PAGES_A_THREAD).max(1);
     let shared = Shared {
-        document,
-        unpacked,
+        loaded,
+        account,
         entries: &entries,
         next: AtomicUsize::new(0),
         text: AtomicUsize::new(0),
@@ -133,8 +93,8 @@ fn in_order(mut pages: Vec<(usize, PageText)>) -> Vec<PageText> {
 
 /// What the threads that read one document have in common.
 struct Shared<'a> {
-    document: &'a Document,
-    unpacked: &'a AtomicU64,
+    loaded: &'a Loaded<'a>,
+    account: &'a Account,
     entries: &'a [PageEntry<'a>],
     next: AtomicUsize,
     /// Bytes of text on the pages so far.
@@ -145,8 +105,8 @@ struct Shared<'a> {
 impl Shared<'_> {
     /// Reads pages until none is left, or until one cannot be read.
     fn work(&self, budget: &Budget) -> Result<Vec<(usize, PageText)>, ParseError> {
-        let source = Source::new(self.document, budget, self.unpacked);
-        let mut fonts = FontCache::default();
+        let source = Source::new(self.loaded, budget, self.account);
+        let mut shared = interpret::Shared::default();
         let mut done = Vec::new();
         while !self.failed.load(Ordering::Relaxed) {
             let first = self.next.fetch_add(STEP, Ordering::Relaxed);
@@ -154,7 +114,7 @@ impl Shared<'_> {
                 break;
             };
             for (at, entry) in (first..).zip(rest.iter().take(STEP)) {
-                let read = read_page(&source, &mut fonts, entry, self.entries.len() == 1)
+                let read = read_page(&source, &mut shared, entry, self.entries.len() == 1)
                     .and_then(|page| self.count(page));
                 match read {
                     Ok(page) => done.push((at, page)),
@@ -184,12 +144,12 @@ impl Shared<'_> {
 
 fn read_page<'a>(
     source: &Source<'a>,
-    fonts: &mut FontCache,
+    shared: &mut interpret::Shared<'a>,
     page: &PageEntry<'a>,
     lone: bool,
 ) -> Result<PageText, ParseError> {
     source.budget.check_clock()?;
-    let content = interpret::page_content(source, fonts, page)?;
+    let content = interpret::page_content(source, shared, page)?;
     let rules = Rules::of(&content.segments, source.budget)?;
     let mut directions = words::directions(&content, &rules, lone, source.budget)?.into_iter();
     let mut main = directions.next().unwrap_or_default();
@@ -198,7 +158,9 @@ fn read_page<'a>(
         frame: Frame::of(&main),
         main: Packed::of(main.fragments),
         tables,
-        aside: directions.collect(),
+        aside: directions
+            .map(|d| (Frame::of(&d), Packed::of(d.fragments)))
+            .collect(),
         width: content.width,
         height: content.height,
         has_image: content.has_image,

@@ -46,7 +46,7 @@ impl Frame {
     }
 }
 
-impl Fragment {
+impl<T> Fragment<T> {
     /// The box around its letters.
     pub(super) fn rect(&self) -> Rect {
         Rect {

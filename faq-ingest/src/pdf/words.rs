@@ -32,9 +32,9 @@ pub(super) struct Word {
 }
 
 /// Words of one line without a wide gap between them.
-#[derive(Debug, Clone)]
-pub(super) struct Fragment {
-    pub(super) text: String,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fragment<T = String> {
+    pub(super) text: T,
     pub(super) x0: f32,
     pub(super) x1: f32,
     pub(super) y: f32,
@@ -50,7 +50,24 @@ pub(super) struct Fragment {
     pub(super) row: Option<usize>,
 }
 
-impl Fragment {
+impl Fragment<&str> {
+    pub(super) fn into_owned(self) -> Fragment {
+        Fragment {
+            text: self.text.to_owned(),
+            x0: self.x0,
+            x1: self.x1,
+            y: self.y,
+            size: self.size,
+            style: self.style,
+            chars: self.chars,
+            order: self.order,
+            first_word: self.first_word,
+            row: self.row,
+        }
+    }
+}
+
+impl<T> Fragment<T> {
     pub(super) fn top(&self) -> f32 {
         self.y - self.size * ASCENT
     }

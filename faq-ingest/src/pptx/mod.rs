@@ -80,7 +80,7 @@ fn slide_names(
         if let Token::Open(element) = token
             && element.is("sldId")
             && let Some(name) = element
-                .qualified("r:id")
+                .prefixed("id")
                 .and_then(|id| relations.id(&id).map(str::to_owned))
         {
             names.push(name);

@@ -207,9 +207,9 @@ impl<'x> Reader<'x> {
                 }
             }
             "tc" if self.table.is_some() => self.cell = Some(cell(element)),
-            "chart" => self.chart(&element.qualified("r:id").unwrap_or_default()),
+            "chart" => self.chart(&element.prefixed("id").unwrap_or_default()),
             "relIds" => {
-                let id = element.qualified("r:dm").unwrap_or_default();
+                let id = element.prefixed("dm").unwrap_or_default();
                 let parts = self.linked.diagrams.remove(&id).unwrap_or_default();
                 self.shapes.parts.extend(parts);
             }

@@ -148,7 +148,7 @@ fn workbook(
                 }
             }
             "sheet" => {
-                let id = element.qualified("r:id").unwrap_or_default();
+                let id = element.prefixed("id").unwrap_or_default();
                 if let Some(part) = relations.id(&id) {
                     entries.push(Entry {
                         name: element.attribute("name").unwrap_or_default(),

@@ -19,5 +19,6 @@ mod pdf_cjk;
 mod pdf_file;
 mod pdf_hostile;
 mod pdf_layout;
+mod pdf_numbers;
 mod pdf_ocr;
 mod seeds;

@@ -47,6 +47,34 @@ fn two_columns_under_a_full_width_title_are_read_one_after_the_other() {
 }
 
 #[test]
+fn three_columns_are_read_one_after_the_other() {
+    let column = |name: &str| -> Vec<String> {
+        (0..9)
+            .map(|i| format!("{name} line {i} of a narrow one"))
+            .collect()
+    };
+    let columns = ["first", "second", "third"].map(column);
+    let mut content = at(
+        "B",
+        16,
+        60,
+        750,
+        "A bulletin of three columns under one title",
+    );
+    for (x, column) in [60, 235, 410].into_iter().zip(&columns) {
+        let texts: Vec<&str> = column.iter().map(String::as_str).collect();
+        content += &lines(x, 700, &texts);
+    }
+    let text = Pdf::with_pages(&[&content]).parse().text;
+    let places: Vec<usize> = columns
+        .iter()
+        .flatten()
+        .map(|line| text.find(line.as_str()).unwrap())
+        .collect();
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
 fn ligatures_and_multi_byte_codes_come_from_to_unicode() {
     let mut pdf = Pdf::new();
     let cmap = pdf.stream(
@@ -68,6 +96,36 @@ fn ligatures_and_multi_byte_codes_come_from_to_unicode() {
         .into_bytes();
     pdf.page_tree(&[page]);
     assert_eq!(texts(&pdf.parse()), vec!["efficf"]);
+}
+
+#[test]
+fn type_3_fonts_are_read_by_the_names_of_their_glyphs_or_by_to_unicode() {
+    let map = "1 begincodespacerange <00> <ff> endcodespacerange\n\
+               2 beginbfchar <01> <0048> <02> <0069> endbfchar";
+    for (names, map) in [("/H/i", None), ("/g1/g2", Some(map))] {
+        let mut pdf = Pdf::new();
+        let glyph = pdf.stream("", "500 0 d0 0 0 500 700 re f");
+        let (first, second) = (&names[1..3].trim_end_matches('/'), names.rsplit('/').next());
+        let unicode = map.map_or(String::new(), |map| {
+            format!("/ToUnicode {} 0 R", pdf.stream("", map))
+        });
+        let font = pdf.add(&format!(
+            "<</Type/Font/Subtype/Type3/FontBBox[0 0 9 9]/FontMatrix[0.01 0 0 0.01 0 0]\
+             /CharProcs<</{first} {glyph} 0 R/{} {glyph} 0 R>>/Encoding<</Differences[1{names}]>>\
+             /FirstChar 1/LastChar 2/Widths[60 30]{unicode}>>",
+            second.unwrap()
+        ));
+        let content = pdf.stream(
+            "",
+            "BT /T 10 Tf 72 700 Td (\\1\\2) Tj 20 0 Td (\\1\\2) Tj ET",
+        );
+        let page = pdf.add(&format!(
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents {content} 0 R\
+             /Resources<</Font<</T {font} 0 R>>>>>>"
+        ));
+        pdf.page_tree(&[page]);
+        assert_eq!(pdf.parse().text, "Hi Hi", "{names}");
+    }
 }
 
 #[test]
@@ -336,18 +394,6 @@ fn pages_without_text_are_named() {
         Err(ParseError::NoText { pages, images, .. }) => assert_eq!((pages, images), (2, 2)),
         other => panic!("{other:?}"),
     }
-}
-
-#[test]
-fn numbers_that_no_page_could_have_do_no_harm() {
-    let big = "9".repeat(60);
-    let content = format!(
-        "q {big} 0 0 {big} {big} {big} cm BT /F {big} Tf {big} {big} Td (far) Tj \
-         -1e9 Tz 1 0 0 0 0 0 Tm (flat) Tj 100 Tz ET Q Q Q Q ] >> ) EMC EMC\n{}",
-        "q ".repeat(5000)
-    ) + &lines(72, 700, &["near"]);
-    let text = parse(&Pdf::with_pages(&[&content]).bytes()).unwrap().text;
-    assert!(text.contains("near"), "{text}");
 }
 
 #[test]

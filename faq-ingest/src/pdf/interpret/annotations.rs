@@ -10,6 +10,8 @@ use crate::pdf::objects::PageEntry;
 
 /// Fields above a field.
 const MAX_FIELD_DEPTH: usize = 16;
+/// Bytes that showing one annotation counts for at least: many pages may have the same ones.
+const SHOWN_COST: usize = 256;
 /// Lines of one field's value.
 const MAX_LINES: usize = 200;
 
@@ -17,27 +19,16 @@ impl<'a> Interpreter<'_, 'a> {
     /// Appearances of form fields and typed notes are part of what a reader sees.
     pub(super) fn annotations(
         &mut self,
+        shown: &[&'a Dictionary],
         page: &PageEntry<'a>,
         base: Matrix,
     ) -> Result<(), ParseError> {
-        let list = self
-            .source
-            .get_array(page.dict, b"Annots")
-            .unwrap_or_default();
-        for item in list {
+        for &annotation in shown {
             self.source.budget.tick()?;
-            let Some(annotation) = self.source.dict(item) else {
-                continue;
-            };
-            let shown = matches!(
-                self.source.get_name(annotation, b"Subtype"),
-                Some(b"Widget" | b"FreeText" | b"Stamp")
-            );
-            let flags = self.source.get_number(annotation, b"F").unwrap_or(0.0) as i64;
-            // Hidden, or not to be viewed.
-            if !shown || flags & 0x22 != 0 {
-                continue;
+            if self.out.cut {
+                break;
             }
+            self.source.spend(SHOWN_COST)?;
             let before = self.out.glyphs.len();
             if let Some(stream) = self.appearance(annotation) {
                 let ctm = self.appearance_matrix(annotation, stream).then(&base);
