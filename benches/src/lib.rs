@@ -6,6 +6,7 @@
 //! runs against each other, and [`significance`] tells a difference from chance.
 //! [`sweep`] measures a grid of settings, [`page`] draws results, [`gate`] tells whether quality
 //! fell, and [`golden`] reads, judges and drafts questions over one's own documents.
+//! [`typos`] misspells questions.
 //! [`answers`] counts how often an answer is right, wrong, or withheld; [`chunks`] compares sizes
 //! of chunks; [`embed`] times the embedding model.
 //!
@@ -41,6 +42,7 @@ pub mod retrieve;
 pub mod significance;
 pub mod sweep;
 pub mod trec;
+pub mod typos;
 pub mod verify;
 
 pub use error::{Error, Result};
