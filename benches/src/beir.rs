@@ -56,9 +56,15 @@ impl DataSet {
     /// Reads the folder `dir` with the judgements `qrels/{split}.tsv`.
     ///
     /// # Errors
-    /// Names the file, and the line where one is wrong: text that is no JSON, a name that
+    /// Names the folder that is not there, the file that holds no document or no relevant one, and
+    /// the line where one is wrong: text that is no JSON, a name that
     /// comes twice, a judgement of a question that there is not.
     pub fn read(dir: &Path, split: &str) -> Result<Self> {
+        if !dir.is_dir() {
+            return Err(Error::NoFolder {
+                path: dir.to_owned(),
+            });
+        }
         let judgements = dir.join("qrels").join(format!("{split}.tsv"));
         if !judgements.is_file() {
             return Err(Error::NoSplit {
@@ -69,7 +75,19 @@ impl DataSet {
         let mut qrels = read_qrels(&judgements)?;
         qrels.retain(|_, grades| grades.values().any(|grade| *grade > 0));
 
+        if qrels.is_empty() {
+            return Err(Error::Nothing {
+                path: judgements,
+                what: "question with a relevant document",
+            });
+        }
         let corpus = read_corpus(dir)?;
+        if corpus.is_empty() {
+            return Err(Error::Nothing {
+                path: dir.join("corpus.jsonl"),
+                what: "document",
+            });
+        }
         let path = dir.join("queries.jsonl");
         let mut queries: Vec<Query> = read_unique(&path, |q: &Query| &q.id)?;
         queries.retain(|query| qrels.contains_key(&query.id));

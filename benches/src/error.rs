@@ -36,6 +36,20 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A data set's folder is not there.
+    #[error("{}: there is no such folder", path.display())]
+    NoFolder {
+        /// The folder that was looked for.
+        path: PathBuf,
+    },
+    /// A file holds nothing of what it is there for.
+    #[error("{}: it holds no {what}", path.display())]
+    Nothing {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
     /// A folder has no judgements of the split that was asked for.
     #[error("{}: there are no such judgements; {}", path.display(), known(splits))]
     NoSplit {

@@ -6,6 +6,7 @@
 //! runs against each other, and [`significance`] tells a difference from chance.
 //! [`sweep`] measures a grid of settings, [`page`] draws results, [`gate`] tells whether quality
 //! fell, and [`golden`] reads, judges and drafts questions over one's own documents.
+//! [`typos`] misspells questions.
 //! [`answers`] counts how often an answer is right, wrong, or withheld, [`calibration`] how far its
 //! probability can be trusted, and [`prompts`] tries what models are told; [`chunks`] compares sizes
 //! of chunks; [`embed`] times the embedding model.
@@ -44,6 +45,7 @@ pub mod retrieve;
 pub mod significance;
 pub mod sweep;
 pub mod trec;
+pub mod typos;
 pub mod verify;
 
 pub use error::{Error, Result};

@@ -6,21 +6,25 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::beir::Qrels;
 use crate::trec::Run;
 
-/// Metrics of one question, or their means.
+/// Metrics of one question, or their means. A recall that goes deeper than the ranking is not a
+/// number, and null in JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// `ndcg_cut_10`.
     pub ndcg_at_10: f64,
     /// `recall_5`.
+    #[serde(deserialize_with = "or_nan")]
     pub recall_at_5: f64,
     /// `recall_10`.
+    #[serde(deserialize_with = "or_nan")]
     pub recall_at_10: f64,
     /// `recall_100`.
+    #[serde(deserialize_with = "or_nan")]
     pub recall_at_100: f64,
     /// `recip_rank` of the ten best documents.
     pub mrr_at_10: f64,
@@ -29,6 +33,10 @@ pub struct Metrics {
     /// `success_10`: of one question, 1 where a relevant document is among the ten best, else 0.
     /// The mean is the share of questions that are covered so.
     pub coverage_at_10: f64,
+}
+
+fn or_nan<'de, D: Deserializer<'de>>(input: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(input)?.unwrap_or(f64::NAN))
 }
 
 /// One of the [`Metrics`].
@@ -62,6 +70,17 @@ impl Metric {
         Self::Map,
         Self::CoverageAt10,
     ];
+
+    /// Documents that have to be ranked for it to be what its name says. The others say of a shorter
+    /// ranking how good it is.
+    pub fn depth(self) -> usize {
+        match self {
+            Self::RecallAt5 => 5,
+            Self::RecallAt10 => 10,
+            Self::RecallAt100 => 100,
+            Self::NdcgAt10 | Self::MrrAt10 | Self::Map | Self::CoverageAt10 => 0,
+        }
+    }
 
     /// Its name for people.
     pub fn name(self) -> &'static str {
@@ -125,6 +144,18 @@ impl Metrics {
         }
     }
 
+    /// What of them a ranking of `k` documents tells.
+    #[must_use]
+    pub fn at_depth(self, k: usize) -> Self {
+        let tells = |metric: Metric, value: f64| if metric.depth() > k { f64::NAN } else { value };
+        Self {
+            recall_at_5: tells(Metric::RecallAt5, self.recall_at_5),
+            recall_at_10: tells(Metric::RecallAt10, self.recall_at_10),
+            recall_at_100: tells(Metric::RecallAt100, self.recall_at_100),
+            ..self
+        }
+    }
+
     /// Names and values, in the order in which they are shown.
     pub fn named(&self) -> [(&'static str, f64); 7] {
         Metric::ALL.map(|metric| (metric.name(), self.get(metric)))
@@ -142,6 +173,15 @@ impl Metrics {
             map: of(Metric::Map),
             coverage_at_10: of(Metric::CoverageAt10),
         }
+    }
+}
+
+/// A value of a metric for people.
+pub fn shown(value: f64) -> String {
+    if value.is_nan() {
+        "n/a".to_owned()
+    } else {
+        format!("{value:.4}")
     }
 }
 

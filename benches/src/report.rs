@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Stages;
 use crate::memory::Memory;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// Everything that `faq-bench run` reports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Report {
     pub documents: usize,
     /// Questions asked.
     pub queries: usize,
+    /// Of these, the ones with a slip of the keyboard that was put in.
+    #[serde(default)]
+    pub misspelled: usize,
     /// Documents the engine refused, with its reason.
     pub refused: Vec<Refused>,
     /// Time that the ingest took; what an earlier run left took none.
@@ -76,6 +79,9 @@ pub struct RunReport {
     /// How the best hits were put in a new order, where they were.
     #[serde(default)]
     pub rerank: Option<String>,
+    /// What became of misspelled words, where it was not what is shipped.
+    #[serde(default)]
+    pub spelling: Option<String>,
     /// How the engine says it searched the vectors.
     pub vectors: String,
     /// Means over the questions.
@@ -85,30 +91,61 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// The mode, and fusion and reranking where there are any.
+    /// The mode, and what else there is of it.
     pub fn label(&self) -> String {
-        label(&self.mode, self.fusion.as_deref(), self.rerank.as_deref())
+        Label {
+            mode: &self.mode,
+            fusion: self.fusion.as_deref(),
+            rerank: self.rerank.as_deref(),
+            spelling: self.spelling.as_deref(),
+        }
+        .to_string()
     }
 }
 
-/// A mode, and its fusion and reranking where there are any.
-pub fn label(mode: &str, fusion: Option<&str>, rerank: Option<&str>) -> String {
-    let mut label = mode.to_owned();
-    if let Some(fusion) = fusion {
-        label.extend([" ", fusion]);
+/// A way to search, in words.
+#[derive(Debug, Clone, Copy)]
+pub struct Label<'a> {
+    /// `keyword`, `dense` or `hybrid`.
+    pub mode: &'a str,
+    /// How the lists were fused, where there were two.
+    pub fusion: Option<&'a str>,
+    /// How the best hits were put in a new order, where they were.
+    pub rerank: Option<&'a str>,
+    /// What became of misspelled words, where it was not what is shipped.
+    pub spelling: Option<&'a str>,
+}
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.mode)?;
+        for (name, value) in [
+            (" ", self.fusion),
+            (" rerank=", self.rerank),
+            (" spelling=", self.spelling),
+        ] {
+            if let Some(value) = value {
+                write!(out, "{name}{value}")?;
+            }
+        }
+        Ok(())
     }
-    if let Some(rerank) = rerank {
-        label.extend([" rerank=", rerank]);
-    }
-    label
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "{}/{}: {} documents, {} questions, ingested in {:.1} s",
-            self.data_set, self.split, self.documents, self.queries, self.ingest_seconds
+            "{}/{}: {} documents, {} questions{}, ingested in {:.1} s",
+            self.data_set,
+            self.split,
+            self.documents,
+            self.queries,
+            match self.misspelled {
+                0 => String::new(),
+                slips => format!(" ({slips} misspelled)"),
+            },
+            self.ingest_seconds
         )?;
         footing(out, self.index, self.memory, &self.refused)?;
         let rows: Vec<_> = self.runs.iter().map(|r| (r.label(), &r.metrics)).collect();
@@ -165,7 +202,7 @@ pub(crate) fn metrics_table(
     for (label, metrics) in rows {
         write!(out, "{label:<width$}")?;
         for (_, value) in metrics.named() {
-            write!(out, "{value:>9.4}")?;
+            write!(out, "{:>9}", metrics::shown(value))?;
         }
         writeln!(out)?;
     }

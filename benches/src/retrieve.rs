@@ -11,8 +11,9 @@ use anyhow::{Context, Result};
 use faq_core::{
     ChunkConfig, Collection, Control, DEFAULT_COLLECTION, DEFAULT_EMBEDDING_MODEL, Engine,
     EngineConfig, Error, Failure, Fusion, IngestOptions, IngestReport, Mode, ModelStore, Phrases,
-    Precision, Rerank, SearchOptions, VectorSearch,
+    Precision, Rerank, SearchOptions, Spelling, VectorSearch,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::beir::{DataSet, Document};
 use crate::latency::{Stages, Times};
@@ -61,8 +62,28 @@ pub struct Settings {
     pub candidates: Option<usize>,
     /// How the best hits are put in a new order.
     pub rerank: Option<Rerank>,
+    /// What becomes of misspelled words.
+    pub spelling: SpellingName,
     /// Documents to rank for each question.
     pub k: usize,
+}
+
+/// What becomes of misspelled words, by the name that people write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpellingName {
+    /// The nearest words are searched: as shipped.
+    #[default]
+    Tolerant,
+    /// The words are searched as they are.
+    Exact,
+}
+
+impl SpellingName {
+    /// The name, where it is not what is shipped.
+    pub fn changed(self) -> Option<String> {
+        (self == Self::Exact).then(|| "exact".to_owned())
+    }
 }
 
 impl Settings {
@@ -88,6 +109,7 @@ impl Default for Settings {
             ef: None,
             candidates: None,
             rerank: SearchOptions::default().rerank,
+            spelling: SpellingName::default(),
             k: 100,
         }
     }
@@ -217,6 +239,10 @@ impl<'a> Searcher<'a> {
             ef: settings.ef,
             rerank: settings.rerank,
             candidates: settings.entries(),
+            spelling: match settings.spelling {
+                SpellingName::Tolerant => Spelling::Tolerant,
+                SpellingName::Exact => Spelling::Exact,
+            },
             // Judged questions quote titles; their judgements do not ask for the exact words.
             phrases: Phrases::Preferred,
             ..SearchOptions::default()

@@ -86,10 +86,10 @@ fn signed_sum(values: &[f64], signs: u64) -> f64 {
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): few lines, and the same numbers everywhere and
 /// always, which p-values that are written down need.
-struct SplitMix(u64);
+pub(crate) struct SplitMix(pub(crate) u64);
 
 impl SplitMix {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -51,9 +51,9 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use faq_index::{
-    Access, CollectionStats, CompactReceipt, Deleted, DocumentId, DocumentInfo, Filter, Fusion,
-    IndexError, Mode, Phrases, Plan, Query, StoredChunk, TruthCopy, VectorSearch, Work,
-    WorkProgress, WriteReceipt, documents_in_copy,
+    Access, CollectionStats, CompactReceipt, Correction, Deleted, DocumentId, DocumentInfo, Filter,
+    Fusion, IndexError, Mode, Phrases, Plan, Query, Spelling, StoredChunk, TruthCopy, VectorSearch,
+    Work, WorkProgress, WriteReceipt, corrected, documents_in_copy,
 };
 pub use faq_ingest::{
     Block, BlockKind, ByteRange, Chunk, ChunkConfig, ChunkError, Document, Format, Layout, LeftOut,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use faq_index::{DocumentId, Plan, StoredChunk};
+use faq_index::{Correction, DocumentId, Plan, StoredChunk};
 use faq_ingest::{ByteRange, labelled_row};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +131,9 @@ pub struct SearchResponse {
     pub hits: Vec<Passage>,
     /// How the search was carried out.
     pub plan: Plan,
+    /// Misspelled words of the question, and the words of the collection that were searched in their
+    /// place.
+    pub corrections: Vec<Correction>,
     /// Sequence number of the state that was searched.
     pub seq: u64,
     /// Where the time went.
@@ -144,7 +147,7 @@ pub struct SearchTimings {
     pub embed: f64,
     /// The vectors.
     pub dense: f64,
-    /// The keywords.
+    /// The keywords, and the spelling of the question's words.
     pub keyword: f64,
     /// The new order of the best hits; 0 where none was asked for.
     pub rerank: f64,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use faq_index::{Filter, Fusion, Mode, Phrases, Query, VectorSearch};
+use faq_index::{Filter, Fusion, Mode, Phrases, Query, Spelling, VectorSearch, corrected};
 
 use crate::passage::{Passage, SearchResponse, SearchTimings};
 use crate::{Collection, Control, Error, Rerank, Result, TextKind, rerank};
@@ -32,6 +32,9 @@ pub struct SearchOptions {
     pub filter: Filter,
     /// What words between quotation marks ask. Default: only passages that hold them come back.
     pub phrases: Phrases,
+    /// What becomes of misspelled words. Default: the nearest words of the collection are searched, and
+    /// the question is embedded with them.
+    pub spelling: Spelling,
 }
 
 impl Default for SearchOptions {
@@ -45,6 +48,7 @@ impl Default for SearchOptions {
             ef,
             filter,
             phrases,
+            spelling,
             ..
         } = Query::new("", None);
         Self {
@@ -57,6 +61,7 @@ impl Default for SearchOptions {
             rerank: None,
             filter,
             phrases,
+            spelling,
         }
     }
 }
@@ -95,15 +100,28 @@ impl Collection {
             (Mode::Keyword, None) => None,
             _ => Some(self.embedder()?),
         };
-        let mut vector = None;
         if let Some(embedder) = &embedder {
             self.check_embedder(&**embedder)?;
-            vector = embedder.embed(&[question], TextKind::Query, control)?.pop();
         }
-        let embed = embedder.as_ref().map_or(0.0, |_| milliseconds(started));
+        let spelling = Instant::now();
+        let corrections = match &options.spelling {
+            Spelling::Tolerant => self.index().corrections(question, &options.filter)?,
+            Spelling::Corrected(corrections) => corrections.clone(),
+            Spelling::Exact => Vec::new(),
+        };
+        let spelling = milliseconds(spelling);
+        let understood = corrected(question, &corrections);
+        let embedding = Instant::now();
+        let mut vector = None;
+        if let Some(embedder) = &embedder {
+            let vectors = embedder.embed(&[&understood], TextKind::Query, control)?;
+            vector = vectors.into_iter().next();
+        }
+        let embed = embedder.as_ref().map_or(0.0, |_| milliseconds(embedding));
         let result = self.index().search(&Query {
             text: question.to_owned(),
             phrases: options.phrases,
+            spelling: Spelling::Corrected(corrections.clone()),
             vector: vector.clone(),
             mode: options.mode,
             k: match options.rerank {
@@ -133,14 +151,14 @@ impl Collection {
             let began = Instant::now();
             let unit = rerank::unit(options.mode, options.fusion, &result.hits);
             let rerank = rerank.in_language(!result.foreign);
-            rerank.apply(question, &mut hits, unit, &**embedder, control)?;
+            rerank.apply(&understood, &mut hits, unit, &**embedder, control)?;
             hits.truncate(options.k);
             reranking = milliseconds(began);
         }
         let timings_ms = SearchTimings {
             embed,
             dense: result.dense_us as f64 / 1e3,
-            keyword: result.keyword_us as f64 / 1e3,
+            keyword: spelling + result.keyword_us as f64 / 1e3,
             rerank: reranking,
             total: milliseconds(started),
         };
@@ -148,6 +166,7 @@ impl Collection {
             SearchResponse {
                 hits,
                 plan: result.plan,
+                corrections,
                 seq: result.seq,
                 timings_ms,
             },

@@ -17,8 +17,8 @@ use crate::store::Store;
 use crate::work::{Compaction, Pace};
 use crate::writer::{Job, Writer, lock};
 use crate::{
-    ChunkId, CompactReceipt, DocumentId, DocumentInfo, Fingerprint, IndexError, Query,
-    SearchResult, StoredChunk, StoredDocument, WorkProgress, WriteBatch, WriteReceipt, disk,
+    ChunkId, CompactReceipt, Correction, DocumentId, DocumentInfo, Filter, Fingerprint, IndexError,
+    Query, SearchResult, StoredChunk, StoredDocument, WorkProgress, WriteBatch, WriteReceipt, disk,
     recover, search, validate, writer,
 };
 
@@ -308,6 +308,20 @@ impl Collection {
         let mut result = search::search(&snapshot, query, self.inner.config.graph_min_vectors)?;
         result.plan.degraded.extend(note);
         Ok(result)
+    }
+
+    /// What stands in for the misspelled words of a question, by the words of the documents that
+    /// the filter allows. A search does this by itself; asked first, the question's vector can be
+    /// that of the [`corrected`](crate::corrected) question. See [`Spelling`].
+    ///
+    /// # Errors
+    /// What the keyword index says.
+    pub fn corrections(
+        &self,
+        question: &str,
+        filter: &Filter,
+    ) -> Result<Vec<Correction>, IndexError> {
+        search::corrections(&self.inner.published.load(), question, filter)
     }
 
     /// Documents in order of their source, all of them.

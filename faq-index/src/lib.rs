@@ -2,10 +2,10 @@
 //!
 //! An embedded hybrid index: one directory is a [`Collection`], in which texts are found by their
 //! vectors (exactly, or by a graph above a size), by their words (BM25, 18 languages, scripts
-//! without spaces, quoted phrases), and by both. What [`Collection::write`] acknowledged is durable
-//! and searchable; readers see one consistent state and never wait for the writer; a process may be
-//! killed at any moment. Vectors are the caller's: this crate knows nothing of files to parse, of
-//! models, or of HTTP.
+//! without spaces, quoted phrases, misspelled words), and by both. What [`Collection::write`]
+//! acknowledged is durable and searchable; readers see one consistent state and never wait for the
+//! writer; a process may be killed at any moment. Vectors are the caller's: this crate knows nothing of
+//! files to parse, of models, or of HTTP.
 //!
 //! ```
 //! use faq_index::{
@@ -111,7 +111,10 @@ pub use collection::{Access, Collection, CollectionConfig, CollectionStats};
 pub use compact::CompactReceipt;
 pub use error::IndexError;
 pub use id::{ChunkId, DocumentId};
-pub use query::{Filter, Fusion, Hit, Mode, Phrases, Plan, Query, SearchResult, VectorSearch};
+pub use query::{
+    Correction, Filter, Fusion, Hit, Mode, Phrases, Plan, Query, SearchResult, Spelling,
+    VectorSearch, corrected,
+};
 pub use record::{
     ChunkRecord, Deleted, DocumentInfo, DocumentRecord, Fingerprint, StoredChunk, StoredDocument,
     Window, WriteBatch, WriteReceipt,

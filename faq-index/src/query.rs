@@ -1,5 +1,6 @@
 //! What is asked, and what comes back.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -82,6 +83,50 @@ pub enum Phrases {
     Preferred,
 }
 
+/// What becomes of the words of a question that no document of the collection holds, in any
+/// inflection: most of them are misspelled. Quoted words, numbers, codes, names in programs, acronyms
+/// and scripts without spaces are never corrected.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spelling {
+    /// The nearest word of the collection is searched too, at less weight: one edit away (a letter
+    /// more, less, another, or two exchanged) from 4 letters on, two from 8. Of several the one that
+    /// most chunks hold. A question whose words are all known is answered as it was asked.
+    #[default]
+    Tolerant,
+    /// Nothing but what was asked.
+    Exact,
+    /// These, as [`Collection::corrections`](crate::Collection::corrections) gave them.
+    Corrected(Vec<Correction>),
+}
+
+/// A misspelled word of a question, and the one that is searched in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// Where the word stands in the question, in bytes.
+    pub range: Range<usize>,
+    /// The word as it was asked.
+    pub asked: String,
+    /// The word of the collection that stands in for it.
+    pub used: String,
+}
+
+/// A question with its misspelled words corrected. Corrections are those of this question, in their order.
+pub fn corrected<'q>(question: &'q str, corrections: &[Correction]) -> Cow<'q, str> {
+    if corrections.is_empty() {
+        return Cow::Borrowed(question);
+    }
+    let mut text = String::with_capacity(question.len());
+    let mut from = 0;
+    for Correction { range, used, .. } in corrections {
+        text += question.get(from..range.start).unwrap_or_default();
+        text += used;
+        from = range.end;
+    }
+    text += question.get(from..).unwrap_or_default();
+    Cow::Owned(text)
+}
+
 /// A restriction on the documents that may come back. Empty fields restrict nothing;
 /// fields are joined by *and*, the values of one field by *or*.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -128,6 +173,8 @@ pub struct Query {
     pub text: String,
     /// What phrases ask; vectors alone know none.
     pub phrases: Phrases,
+    /// What becomes of misspelled words in the keyword list.
+    pub spelling: Spelling,
     /// The question's vector, L2-normalised, `[dim]`; needed by the dense list.
     pub vector: Option<Vec<f32>>,
     /// Which lists are asked.
@@ -154,6 +201,7 @@ impl Query {
         Self {
             text: text.into(),
             phrases: Phrases::default(),
+            spelling: Spelling::default(),
             vector,
             mode: Mode::Hybrid,
             k: 10,
@@ -207,6 +255,8 @@ pub struct SearchResult {
     pub hits: Vec<Hit>,
     /// How the search was carried out.
     pub plan: Plan,
+    /// Misspelled words, and what was searched in their place.
+    pub corrections: Vec<Correction>,
     /// Whether most of the best keyword hits are in languages that the embedder does not know
     /// ([`Query::vector_languages`]).
     pub foreign: bool,

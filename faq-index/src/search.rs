@@ -1,5 +1,6 @@
 //! One search over one snapshot: plan, ask the lists, fuse.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,10 @@ use crate::fusion::{Fused, fuse};
 use crate::kernel::kernels;
 use crate::keyword::{KeyFilter, Question};
 use crate::snapshot::Snapshot;
-use crate::{ChunkId, Fusion, Hit, IndexError, Mode, Plan, Query, SearchResult, VectorSearch};
+use crate::{
+    ChunkId, Correction, Filter, Fusion, Hit, IndexError, Mode, Plan, Query, SearchResult,
+    Spelling, VectorSearch,
+};
 
 /// A filter that leaves at most one vector in this many is answered by a scan of those.
 const SELECTIVE: u64 = 5;
@@ -44,7 +48,10 @@ pub(crate) fn search(
         degraded: snapshot.degraded(),
     };
     let started = Instant::now();
-    let question = (query.mode != Mode::Dense).then(|| ask_for(snapshot, query, allowed.as_ref()));
+    let question = match query.mode {
+        Mode::Dense => None,
+        Mode::Hybrid | Mode::Keyword => Some(ask_for(snapshot, query, allowed.as_ref())?),
+    };
     let only = match (&question, query.mode) {
         (Some(ask), Mode::Hybrid) => snapshot
             .keyword
@@ -99,6 +106,7 @@ pub(crate) fn search(
     Ok(SearchResult {
         hits,
         plan,
+        corrections: question.map_or_else(Vec::new, |ask| ask.corrections),
         foreign,
         seq: snapshot.seq,
         dense_us,
@@ -182,13 +190,46 @@ fn ask_vectors(
 /// What the keyword index is asked.
 struct KeywordAsk {
     question: Question,
+    corrections: Vec<Correction>,
     filter: Option<KeyFilter>,
 }
 
-fn ask_for(snapshot: &Snapshot, query: &Query, allowed: Option<&Arc<Allowed>>) -> KeywordAsk {
+fn ask_for(
+    snapshot: &Snapshot,
+    query: &Query,
+    allowed: Option<&Arc<Allowed>>,
+) -> Result<KeywordAsk, IndexError> {
+    let filter = key_filter(snapshot, allowed);
+    let (keyword, languages) = (&snapshot.keyword, || snapshot.documents.languages());
+    let corrections = match &query.spelling {
+        Spelling::Tolerant => keyword.corrections(&query.text, languages(), filter.clone())?,
+        Spelling::Exact => Vec::new(),
+        Spelling::Corrected(corrections) => corrections.clone(),
+    };
+    Ok(KeywordAsk {
+        question: keyword.question(&query.text, languages(), query.phrases, &corrections),
+        corrections,
+        filter,
+    })
+}
+
+/// What stands in for the misspelled words of a question.
+pub(crate) fn corrections(
+    snapshot: &Snapshot,
+    question: &str,
+    filter: &Filter,
+) -> Result<Vec<Correction>, IndexError> {
+    let allowed = snapshot.documents.allowed(filter).map(Arc::new);
+    let filter = key_filter(snapshot, allowed.as_ref());
+    let languages = snapshot.documents.languages();
+    snapshot.keyword.corrections(question, languages, filter)
+}
+
+/// What decides which of the chunks that the keyword index holds may be found; `None` for all.
+fn key_filter(snapshot: &Snapshot, allowed: Option<&Arc<Allowed>>) -> Option<KeyFilter> {
     let documents = &snapshot.documents;
     let lags = snapshot.keyword.seq() < snapshot.seq;
-    let filter: Option<KeyFilter> = match allowed {
+    match allowed {
         Some(allowed) => {
             let allowed = Arc::clone(allowed);
             Some(Arc::new(move |key| allowed.contains(key)))
@@ -199,13 +240,6 @@ fn ask_for(snapshot: &Snapshot, query: &Query, allowed: Option<&Arc<Allowed>>) -
             Some(Arc::new(move |key| documents.get(key).is_some()))
         }
         None => None,
-    };
-    let languages = documents.languages();
-    KeywordAsk {
-        question: snapshot
-            .keyword
-            .question(&query.text, languages, query.phrases),
-        filter,
     }
 }
 
@@ -235,11 +269,17 @@ fn ask_keywords(
         (n, true) => format!(", {n} quoted and required"),
         (n, false) => format!(", {n} quoted and preferred"),
     };
-    let what = format!(
+    let mut what = format!(
         "BM25 over {} chunks in {languages} language{}{phrases}",
         documents.chunks(),
         if languages == 1 { "" } else { "s" }
     );
+    for Correction { asked, used, .. } in &ask.corrections {
+        let _ = write!(
+            what,
+            "; no chunk holds {asked:?}, which is read as {used:?}"
+        );
+    }
     Ok((hits, what))
 }
 

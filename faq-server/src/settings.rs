@@ -97,6 +97,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("CHUNK_OVERLAP", Kind::Whole(0, 1 << 20)),
     ("MAX_CONTEXT_CHUNKS", Kind::Whole(1, 1 << 20)),
     ("SIMILARITY_THRESHOLD", Kind::Number(-1.0, 1.0)),
+    ("SPELLING", Kind::OneOf(&["tolerant", "exact"])),
     ("CORS_ORIGINS", Kind::Text),
     ("CORS_CREDENTIALS", Kind::Switch),
     ("LOG_LEVEL", Kind::Text),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use faq_bench::gate::Baseline;
 use faq_bench::metrics::Metric;
@@ -63,8 +63,17 @@ pub(super) fn gate(args: &Gate) -> Result<ExitCode> {
     let ways = args.search.ways();
     ensure!(
         ways.len() == 1,
-        "a gate looks at one way to search; give one --mode, one --fusion and one --rerank"
+        "a gate looks at one way to search; give one --mode, --fusion, --rerank and --spelling"
     );
+    let too_deep = args.metric.iter().find(|m| m.depth() > args.search.k());
+    if let (Some(metric), None) = (too_deep, &args.run) {
+        bail!(
+            "{} looks at {} documents, and --k {} ranks fewer",
+            metric.name(),
+            metric.depth(),
+            args.search.k()
+        );
+    }
     let set = args.judged.read()?;
     let baseline = (!args.write)
         .then(|| Baseline::read(&args.baseline))

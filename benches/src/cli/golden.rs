@@ -61,6 +61,7 @@ pub(super) fn run(args: &Run, file: &Path, ways: Vec<Way>) -> Result<()> {
             mode: way.mode.to_owned(),
             fusion: way.fusion,
             rerank: way.rerank,
+            spelling: way.spelling,
             vectors,
             levels,
             latency_ms,

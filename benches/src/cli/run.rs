@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use faq_bench::report::{IndexSize, Refused, Report, RunReport};
-use faq_bench::retrieve::{self, IndexSettings, Settings};
-use faq_bench::{fusion, memory, metrics, report, rerank};
+use faq_bench::retrieve::{self, IndexSettings, Settings, SpellingName};
+use faq_bench::{fusion, memory, metrics, report, rerank, typos};
 use faq_core::{
     ChunkConfig, Collection, DEFAULT_EMBEDDING_MODEL, Fusion, IngestReport, Mode, Precision,
     Rerank, VectorSearch,
@@ -26,6 +26,7 @@ use super::{Folder, bar, golden, ingest, read_set, show};
     faq-bench run --beir data/scifact --mode keyword,dense,hybrid --data /tmp/scifact\n  \
     faq-bench run --beir data/scifact --fusion scores:2.5,rrf:60,weighted:0.5 --data /tmp/scifact\n  \
     faq-bench run --beir data/scifact --rerank none,20 --data /tmp/scifact\n  \
+    faq-bench run --beir data/scifact --typos 7 --spelling tolerant,exact\n  \
     faq-bench run --beir data/scifact --mode dense --vector-search graph --ef 64 --run dense.trec\n  \
     faq-bench run --golden my.toml --docs handbook/\n\n\
     A golden set in TOML; page and text may be left out, and a question with several right places \
@@ -44,7 +45,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DIR", required_unless_present = "golden")]
     beir: Option<PathBuf>,
     /// Questions of one's own instead: TOML or CSV, as shown below
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["beir", "split", "limit_queries"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["beir", "split", "limit_queries", "typos"])]
     golden: Option<PathBuf>,
     /// The documents that these questions are about [default: what the file names, else --data]
     #[arg(long, value_name = "DIR", requires = "golden")]
@@ -58,6 +59,9 @@ pub(crate) struct Run {
     /// Ask the first N questions only
     #[arg(long, value_name = "N")]
     limit_queries: Option<usize>,
+    /// Put a slip of the keyboard into a word of each question; the seed decides which
+    #[arg(long, value_name = "SEED")]
+    typos: Option<u64>,
     #[command(flatten)]
     pub(super) search: SearchArgs,
     /// Write the ranking in TREC format (one way to search only)
@@ -86,6 +90,10 @@ pub(super) struct SearchArgs {
     /// (weight of the similarity of tokens); several between commas [default: as shipped]
     #[arg(long, value_name = "RERANK", value_delimiter = ',', value_parser = Reranking::parse)]
     rerank: Vec<Reranking>,
+    /// What becomes of words that no document holds: tolerant (the nearest words of the documents
+    /// are searched, as shipped) or exact; several between commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "tolerant")]
+    spelling: Vec<SpellingChoice>,
     /// How vectors are searched
     #[arg(long, value_enum, default_value = "auto")]
     vector_search: VectorSearchName,
@@ -124,10 +132,25 @@ enum ModeName {
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum SpellingChoice {
+    Tolerant,
+    Exact,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum VectorSearchName {
     Auto,
     Exact,
     Graph,
+}
+
+impl SpellingChoice {
+    fn name(self) -> SpellingName {
+        match self {
+            Self::Tolerant => SpellingName::Tolerant,
+            Self::Exact => SpellingName::Exact,
+        }
+    }
 }
 
 impl ModeName {
@@ -145,12 +168,19 @@ pub(super) struct Way {
     pub(super) mode: &'static str,
     pub(super) fusion: Option<String>,
     pub(super) rerank: Option<String>,
+    pub(super) spelling: Option<String>,
     pub(super) settings: Settings,
 }
 
 impl Way {
     pub(super) fn label(&self) -> String {
-        report::label(self.mode, self.fusion.as_deref(), self.rerank.as_deref())
+        report::Label {
+            mode: self.mode,
+            fusion: self.fusion.as_deref(),
+            rerank: self.rerank.as_deref(),
+            spelling: self.spelling.as_deref(),
+        }
+        .to_string()
     }
 }
 
@@ -191,7 +221,12 @@ impl SearchArgs {
         Ok(())
     }
 
-    /// Every mode; of hybrid, every fusion; of each, every reranking.
+    /// Documents that are ranked for each question.
+    pub(super) fn k(&self) -> usize {
+        self.k as usize
+    }
+
+    /// Every mode; of hybrid, every fusion; of each, every reranking and every spelling.
     pub(super) fn ways(&self) -> Vec<Way> {
         let shipped = Settings::default();
         let fusions = match &self.fusion[..] {
@@ -220,20 +255,25 @@ impl SearchArgs {
                 candidates: self.candidates.map(|n| n as usize),
                 k: self.k as usize,
                 rerank: shipped.rerank,
+                spelling: shipped.spelling,
             };
             let hybrid = *mode == ModeName::Hybrid;
             let fusions = if hybrid { &fusions[..] } else { &fusions[..1] };
             for fused in fusions {
-                ways.extend(reranks.iter().map(|Reranking(rerank)| Way {
-                    mode: mode.name(),
-                    fusion: hybrid.then(|| fusion::name(*fused)),
-                    rerank: rerank::name(*rerank),
-                    settings: Settings {
-                        fusion: *fused,
-                        rerank: *rerank,
-                        ..settings
-                    },
-                }));
+                for Reranking(rerank) in &reranks {
+                    ways.extend(self.spelling.iter().map(|spelling| Way {
+                        mode: mode.name(),
+                        fusion: hybrid.then(|| fusion::name(*fused)),
+                        rerank: rerank::name(*rerank),
+                        spelling: spelling.name().changed(),
+                        settings: Settings {
+                            fusion: *fused,
+                            rerank: *rerank,
+                            spelling: spelling.name(),
+                            ..settings
+                        },
+                    }));
+                }
             }
         }
         ways
@@ -244,13 +284,14 @@ pub(super) fn run(args: &Run) -> Result<()> {
     let ways = args.search.ways();
     ensure!(
         args.ranking.is_none() || ways.len() == 1,
-        "--run writes one ranking; give one --mode, one --fusion and one --rerank with it"
+        "--run writes one ranking; give one --mode, --fusion, --rerank and --spelling with it"
     );
     if let Some(file) = &args.golden {
         return golden::run(args, file, ways);
     }
     let beir = args.beir.as_deref().context("give --beir or --golden")?;
-    let set = read_set(beir, &args.split, args.limit_queries)?;
+    let mut set = read_set(beir, &args.split, args.limit_queries)?;
+    let misspelled = args.typos.map_or(0, |seed| typos::misspell(&mut set, seed));
     let folder = Folder::new(args.data.as_ref())?;
     let collection = retrieve::open(folder.path(), &args.search.index())?;
     let ingested = ingest(&collection, &set.corpus, folder.path())?;
@@ -271,8 +312,9 @@ pub(super) fn run(args: &Run) -> Result<()> {
             mode: way.mode.to_owned(),
             fusion: way.fusion,
             rerank: way.rerank,
+            spelling: way.spelling,
             vectors: retrieved.plan,
-            metrics: metrics::mean(&retrieved.run, &set.qrels),
+            metrics: metrics::mean(&retrieved.run, &set.qrels).at_depth(way.settings.k),
             latency_ms: retrieved.latency,
         });
     }
@@ -281,6 +323,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
         split: args.split.clone(),
         documents: set.corpus.len(),
         queries: set.queries.len(),
+        misspelled,
         refused: refused(&ingested),
         ingest_seconds: ingested.seconds,
         index: IndexSize::of(&collection).context("no sizes of the index")?,

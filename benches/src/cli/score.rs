@@ -32,7 +32,7 @@ pub(super) fn score(args: &Score) -> Result<()> {
     let text = if args.json {
         serde_json::to_string(&scores)? + "\n"
     } else {
-        let line = |(name, value)| format!("{name:<9}{value:.4}\n");
+        let line = |(name, value)| format!("{name:<9}{}\n", metrics::shown(value));
         scores.named().map(line).concat()
     };
     print(&text)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use faq_bench::metrics::shown;
 use faq_bench::sweep::{Event, Row, Sweep};
 
 use super::{bar, print};
@@ -25,13 +26,15 @@ use super::{bar, print};
     [data]\n  \
     sets = [\"data/scifact\", \"data/cranfield\"]  # relative to this file\n  \
     splits = [\"test\"]                          # qrels/SPLIT.tsv [default: test]\n  \
-    limit_queries = 100                        # the first 100 [default: all]\n\n  \
+    limit_queries = 100                        # the first 100 [default: all]\n  \
+    typos = 7                                  # a slip in each question, by this seed [default: none]\n\n  \
     [grid]\n  \
     mode = [\"keyword\", \"dense\", \"hybrid\"]\n  \
     fusion = [\"scores:1\", \"scores:2.5\", \"rrf:60\", \"weighted:0.5\"]\n  \
     k = [100]\n  \
     candidates = [300, 1000]                   # 3 k are taken at least\n  \
     rerank = [\"none\", \"20\", \"20:1\"]          # as faq-bench run --rerank takes it\n  \
+    spelling = [\"tolerant\", \"exact\"]           # of words that no document holds\n  \
     chunk_size = [256, 1000]\n  \
     chunk_overlap = [0, 200]\n  \
     vector_search = [\"exact\", \"graph\"]         # or auto\n  \
@@ -137,9 +140,9 @@ fn table(sweep: &Sweep) -> Result<()> {
         let (metrics, whole) = (row.metrics, row.latency_ms.whole);
         let _ = writeln!(
             text,
-            "{:>8.4}{:>8.4}{:>8.4}{:>8.1}{:>8.1}  {}",
+            "{:>8.4}{:>8}{:>8.4}{:>8.1}{:>8.1}  {}",
             metrics.ndcg_at_10,
-            metrics.recall_at_100,
+            shown(metrics.recall_at_100),
             metrics.mrr_at_10,
             whole.p50,
             whole.p99,

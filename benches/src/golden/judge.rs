@@ -52,6 +52,8 @@ pub struct GoldenRun {
     pub fusion: Option<String>,
     /// How the best hits were put in a new order, where they were.
     pub rerank: Option<String>,
+    /// What became of misspelled words, where it was not what is shipped.
+    pub spelling: Option<String>,
     /// How the engine says it searched the vectors.
     pub vectors: String,
     /// The metrics at each level.
@@ -404,7 +406,13 @@ impl fmt::Display for GoldenReport {
             writeln!(out, "out of reach: {sentence}")?;
         }
         let label = |run: &GoldenRun| {
-            report::label(&run.mode, run.fusion.as_deref(), run.rerank.as_deref())
+            report::Label {
+                mode: &run.mode,
+                fusion: run.fusion.as_deref(),
+                rerank: run.rerank.as_deref(),
+                spelling: run.spelling.as_deref(),
+            }
+            .to_string()
         };
         for (name, of) in [
             ("document", (|l| l.document) as fn(&Levels) -> Option<Level>),

@@ -1,6 +1,6 @@
 //! Quality over one setting, all others held.
 
-use crate::sweep::Cell;
+use crate::sweep::{Cell, Varied};
 
 use super::plot::{MOST_SERIES, Plot, Point, Series};
 use super::{Entry, QUALITY};
@@ -11,6 +11,8 @@ struct Setting {
     value: fn(&Cell) -> Option<f64>,
     /// The cell without the setting: cells that are equal then are one curve.
     without: fn(&mut Cell),
+    /// What a curve's name leaves out, where every cell has the setting.
+    varied: Option<Varied>,
 }
 
 const SETTINGS: [Setting; 5] = [
@@ -18,26 +20,31 @@ const SETTINGS: [Setting; 5] = [
         name: "k",
         value: |cell| Some(cell.k as f64),
         without: |cell| cell.k = 0,
+        varied: Some(Varied::K),
     },
     Setting {
         name: "candidates",
         value: |cell| cell.candidates.map(|n| n as f64),
         without: |cell| cell.candidates = None,
+        varied: None,
     },
     Setting {
         name: "chunk size, tokens",
         value: |cell| Some(cell.chunk_size as f64),
         without: |cell| cell.chunk_size = 0,
+        varied: Some(Varied::ChunkSize),
     },
     Setting {
         name: "chunk overlap, tokens",
         value: |cell| Some(cell.chunk_overlap as f64),
         without: |cell| cell.chunk_overlap = 0,
+        varied: Some(Varied::ChunkOverlap),
     },
     Setting {
         name: "ef",
         value: |cell| cell.ef.map(|n| n as f64),
         without: |cell| cell.ef = None,
+        varied: None,
     },
 ];
 
@@ -52,7 +59,7 @@ pub(super) fn curves(entries: &[&Entry]) -> Vec<Plot> {
                 (setting.without)(&mut rest);
                 Some((rest, value))
             };
-            plot(entries, setting.name, &part)
+            plot(entries, setting.name, setting.varied, &part)
         })
         .collect();
     for (axis, weight) in [
@@ -62,15 +69,15 @@ pub(super) fn curves(entries: &[&Entry]) -> Vec<Plot> {
         let part = |cell: &Cell| {
             let (depth, factor) = cell.rerank.as_ref()?.split_once(':')?;
             let (moves, stays) = if weight {
-                (factor, depth)
+                (factor, format!("{depth}:…"))
             } else {
-                (depth, factor)
+                (depth, format!("…:{factor}"))
             };
             let mut rest = cell.clone();
-            rest.rerank = Some(stays.to_owned());
+            rest.rerank = Some(stays);
             Some((rest, moves.parse().ok()?))
         };
-        plots.extend(plot(entries, axis, &part));
+        plots.extend(plot(entries, axis, None, &part));
     }
     for (name, axis) in [
         ("scores", "weight of the cosine (scores)"),
@@ -84,7 +91,7 @@ pub(super) fn curves(entries: &[&Entry]) -> Vec<Plot> {
             rest.fusion = None;
             Some((rest, value))
         };
-        plots.extend(plot(entries, axis, &part));
+        plots.extend(plot(entries, axis, None, &part));
     }
     plots
 }
@@ -92,6 +99,7 @@ pub(super) fn curves(entries: &[&Entry]) -> Vec<Plot> {
 fn plot(
     entries: &[&Entry],
     axis: &str,
+    varied: Option<Varied>,
     part: &dyn Fn(&Cell) -> Option<(Cell, f64)>,
 ) -> Option<Plot> {
     let mut groups: Vec<(Cell, Vec<Point>)> = Vec::new();
@@ -128,7 +136,7 @@ fn plot(
     let series = groups.into_iter().map(|(cell, mut points)| {
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
         Series {
-            name: super::without(&cell.label(), shared),
+            name: super::without(&cell.label_beside(varied), shared),
             points,
         }
     });

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use crate::beir::DataSet;
 use crate::compare::{Change, Comparison, compare};
 use crate::latency::Stages;
-use crate::metrics::{Metric, Metrics};
+use crate::metrics::{Metric, Metrics, shown};
 use crate::report::{self, IndexSize, Report};
 use crate::sweep::{Cell, Row};
 use crate::trec::Run;
-use crate::{Error, Result, beir};
+use crate::{Error, Result, beir, typos};
 use html::{Table, Text};
 use plot::{Plot, Point, Series};
 
@@ -293,6 +293,9 @@ fn versus(a: &Entry, b: &Entry) -> Result<Versus> {
     if let Some(most) = cell.and_then(|cell| cell.limit_queries) {
         set.limit_queries(most);
     }
+    if let Some(seed) = cell.and_then(|cell| cell.typos) {
+        typos::misspell(&mut set, seed);
+    }
     Ok(Versus {
         data: b.data.clone(),
         a: a.label.clone(),
@@ -336,7 +339,7 @@ fn results(entries: &[&Entry]) -> String {
         for (metric, best) in Metric::ALL.iter().zip(&best) {
             let value = entry.metrics.get(*metric);
             let class = if value >= *best { "best" } else { "" };
-            cells.push((class, format!("{value:.4}")));
+            cells.push((class, shown(value)));
         }
         let whole = entry.latency.whole;
         cells.extend([whole.p50, whole.p95, whole.p99].map(|ms| ("", format!("{ms:.1}"))));

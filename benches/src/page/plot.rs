@@ -138,7 +138,13 @@ impl Axis {
                 } else {
                     value
                 };
-                (value, format!("{value:.digits$}"))
+                let thousands = step >= 1000.0 && self.high >= 10_000.0 && value != 0.0;
+                let text = if thousands {
+                    format!("{}k", value / 1000.0)
+                } else {
+                    format!("{value:.digits$}")
+                };
+                (value, text)
             })
             .collect()
     }
@@ -258,6 +264,13 @@ mod tests {
         let axis = Axis::over_powers([1.5, 15.0].into_iter());
         let texts: Vec<String> = axis.ticks().into_iter().map(|(_, text)| text).collect();
         assert_eq!(texts, ["1", "2", "5", "10", "20"]);
+    }
+
+    #[test]
+    fn large_numbers_are_short() {
+        let axis = Axis::over([100.0, 100_000.0].into_iter());
+        let texts: Vec<String> = axis.ticks().into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["0", "20k", "40k", "60k", "80k", "100k", "120k"]);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use faq_core::{ChunkConfig, Mode, Precision, VectorSearch};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::config::{Config, Grid};
+use super::config::{Config, Data, Grid};
+use crate::report::Label;
 use crate::retrieve::{IndexSettings, Settings};
 use crate::{fusion, rerank};
 
@@ -21,6 +22,9 @@ pub struct Cell {
     pub split: String,
     /// Where the first questions alone are asked.
     pub limit_queries: Option<usize>,
+    /// Where the questions have slips of the keyboard: the seed that made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typos: Option<u64>,
     /// Which lists are asked.
     pub mode: Mode,
     /// How they are fused.
@@ -32,6 +36,9 @@ pub struct Cell {
     /// How the best hits are put in a new order, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerank: Option<String>,
+    /// What becomes of words that no document holds, where it is not what is shipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spelling: Option<String>,
     /// Most tokens of a chunk.
     pub chunk_size: usize,
     /// Tokens that neighbours share at most.
@@ -44,6 +51,14 @@ pub struct Cell {
     pub precision: Option<String>,
     /// The embedding model.
     pub model: Option<String>,
+}
+
+/// A number of a cell that a curve goes over, and that each cell has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Varied {
+    K,
+    ChunkSize,
+    ChunkOverlap,
 }
 
 /// What an index depends on: cells with equal keys share one.
@@ -74,7 +89,10 @@ impl Cell {
     /// Name of the data set and its split.
     pub fn data(&self) -> String {
         let name = self.set.file_name().unwrap_or(self.set.as_os_str());
-        format!("{}/{}", name.to_string_lossy(), self.split)
+        let typos = self
+            .typos
+            .map_or_else(String::new, |seed| format!(" typos={seed}"));
+        format!("{}/{}{typos}", name.to_string_lossy(), self.split)
     }
 
     /// Name of the mode.
@@ -88,19 +106,33 @@ impl Cell {
 
     /// The settings in words, without the data set.
     pub fn label(&self) -> String {
-        let (fusion, rerank) = (self.fusion.as_deref(), self.rerank.as_deref());
-        let mut label = crate::report::label(self.mode_name(), fusion, rerank);
+        self.label_beside(None)
+    }
+
+    /// The settings in words, without the data set and one that a curve goes over.
+    pub(crate) fn label_beside(&self, varied: Option<Varied>) -> String {
+        let mut label = Label {
+            mode: self.mode_name(),
+            fusion: self.fusion.as_deref(),
+            rerank: self.rerank.as_deref(),
+            spelling: self.spelling.as_deref(),
+        }
+        .to_string();
         let mut say = |name: &str, value: String| {
             label.extend([" ", name, "=", &value]);
         };
-        say("k", self.k.to_string());
+        if varied != Some(Varied::K) {
+            say("k", self.k.to_string());
+        }
         if let Some(candidates) = self.candidates {
             say("candidates", candidates.to_string());
         }
-        say(
-            "chunks",
-            format!("{}/{}", self.chunk_size, self.chunk_overlap),
-        );
+        let (size, overlap) = (self.chunk_size, self.chunk_overlap);
+        match varied {
+            Some(Varied::ChunkSize) => say("overlap", overlap.to_string()),
+            Some(Varied::ChunkOverlap) => say("chunks", size.to_string()),
+            _ => say("chunks", format!("{size}/{overlap}")),
+        }
         if let Some(search) = self.vector_search {
             say("vectors", vector_search_name(search).to_owned());
         }
@@ -151,7 +183,7 @@ pub(super) fn plan(config: &Config, models: Option<&Path>) -> Vec<Planned> {
                     let mut cells: Vec<Planned> = Vec::new();
                     for split in &config.data.splits {
                         for search in searches(grid) {
-                            cells.push(shared.plan(split, config.data.limit_queries, search));
+                            cells.push(shared.plan(split, &config.data, search));
                         }
                     }
                     cells.sort_by_key(|cell| cell.index_settings.graph_min_vectors.is_some());
@@ -189,15 +221,16 @@ fn searches(grid: &Grid) -> Vec<Settings> {
                 for candidates in &grid.candidates {
                     for vector_search in &grid.vector_search {
                         for ef in &widths {
-                            searches.extend(grid.rerank.iter().map(|rerank| Settings {
+                            let settings = Settings {
                                 mode: *mode,
                                 fusion: *fusion,
                                 vector_search: *vector_search,
                                 ef: *ef,
                                 candidates: Some(*candidates),
-                                rerank: *rerank,
                                 k: *k,
-                            }));
+                                ..Settings::default()
+                            };
+                            searches.extend(finer(grid, settings));
                         }
                     }
                 }
@@ -205,6 +238,17 @@ fn searches(grid: &Grid) -> Vec<Settings> {
         }
     }
     searches
+}
+
+/// The same with each reranking and each spelling.
+fn finer(grid: &Grid, settings: Settings) -> impl Iterator<Item = Settings> + '_ {
+    grid.rerank.iter().flat_map(move |rerank| {
+        grid.spelling.iter().map(move |spelling| Settings {
+            rerank: *rerank,
+            spelling: *spelling,
+            ..settings
+        })
+    })
 }
 
 /// What the cells of one index have in common.
@@ -217,7 +261,7 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn plan(&self, split: &str, limit_queries: Option<usize>, search: Settings) -> Planned {
+    fn plan(&self, split: &str, data: &Data, search: Settings) -> Planned {
         let (hybrid, dense) = (search.mode == Mode::Hybrid, search.mode != Mode::Keyword);
         let embeds = dense || search.rerank.is_some();
         let exact = search.vector_search == VectorSearch::Exact;
@@ -231,12 +275,14 @@ impl Shared<'_> {
             cell: Cell {
                 set: self.set.to_owned(),
                 split: split.to_owned(),
-                limit_queries,
+                limit_queries: data.limit_queries,
+                typos: data.typos,
                 mode: settings.mode,
                 fusion: hybrid.then(|| fusion::name(settings.fusion)),
                 k: settings.k,
                 candidates: settings.candidates,
                 rerank: rerank::name(settings.rerank),
+                spelling: settings.spelling.changed(),
                 chunk_size: self.chunking.size,
                 chunk_overlap: self.chunking.overlap,
                 vector_search: dense.then_some(settings.vector_search),

@@ -10,7 +10,7 @@ use faq_core::{
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::retrieve::Settings;
+use crate::retrieve::{Settings, SpellingName};
 use crate::{Error, Result, fusion, rerank};
 
 /// A sweep: each combination of the lists in `data` and `grid` is a cell.
@@ -35,6 +35,8 @@ pub struct Data {
     pub splits: Vec<String>,
     /// Ask the first questions only.
     pub limit_queries: Option<usize>,
+    /// Put a slip of the keyboard into a word of each question, by this seed.
+    pub typos: Option<u64>,
 }
 
 /// Lists of settings.
@@ -53,6 +55,8 @@ pub struct Grid {
     /// How the best hits are put in a new order, as `faq-bench run --rerank` takes it.
     #[serde(deserialize_with = "reranks")]
     pub rerank: Vec<Option<Rerank>>,
+    /// What becomes of words that no document holds.
+    pub spelling: Vec<SpellingName>,
     /// Most tokens of a chunk.
     pub chunk_size: Vec<usize>,
     /// Tokens that neighbours share at most.
@@ -77,6 +81,7 @@ impl Default for Grid {
             k: vec![100],
             candidates: vec![100],
             rerank: vec![Settings::default().rerank],
+            spelling: vec![SpellingName::default()],
             chunk_size: vec![size],
             chunk_overlap: vec![overlap],
             vector_search: vec![VectorSearch::default()],
@@ -118,6 +123,7 @@ impl Config {
             ("grid.k", grid.k.is_empty()),
             ("grid.candidates", grid.candidates.is_empty()),
             ("grid.rerank", grid.rerank.is_empty()),
+            ("grid.spelling", grid.spelling.is_empty()),
             ("grid.chunk_size", grid.chunk_size.is_empty()),
             ("grid.chunk_overlap", grid.chunk_overlap.is_empty()),
             ("grid.vector_search", grid.vector_search.is_empty()),

@@ -15,13 +15,14 @@ use anyhow::{Context, Result};
 use faq_core::Collection;
 
 pub use cell::Cell;
+pub(crate) use cell::Varied;
 pub(crate) use config::from_toml;
 pub use config::{Config, Data, Grid};
 pub use journal::{Row, read};
 
 use crate::beir::DataSet;
 use crate::report::IndexSize;
-use crate::{memory, metrics, retrieve};
+use crate::{memory, metrics, retrieve, typos};
 use cell::{IndexKey, Planned};
 use journal::Journal;
 
@@ -186,12 +187,16 @@ impl Sweep {
         cell: &Cell,
     ) -> Result<&'a DataSet> {
         let fits = |(of, _): &(Cell, DataSet)| {
-            (&of.set, &of.split, of.limit_queries) == (&cell.set, &cell.split, cell.limit_queries)
+            let read = |cell: &Cell| (cell.split.clone(), cell.limit_queries, cell.typos);
+            of.set == cell.set && read(of) == read(cell)
         };
         if !kept.as_ref().is_some_and(fits) {
             let mut set = DataSet::read(&self.base.join(&cell.set), &cell.split)?;
             if let Some(most) = cell.limit_queries {
                 set.limit_queries(most);
+            }
+            if let Some(seed) = cell.typos {
+                typos::misspell(&mut set, seed);
             }
             *kept = Some((cell.clone(), set));
         }
@@ -266,7 +271,7 @@ impl Sweep {
             index: IndexSize::of(&open.collection)?,
             memory: memory::now(),
             vectors: retrieved.plan,
-            metrics: metrics::mean(&retrieved.run, &set.qrels),
+            metrics: metrics::mean(&retrieved.run, &set.qrels).at_depth(planned.settings.k),
             latency_ms: retrieved.latency,
             ranking: path.strip_prefix(beside).unwrap_or(&path).to_owned(),
         })

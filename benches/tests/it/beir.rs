@@ -89,3 +89,15 @@ fn a_missing_split_names_those_there_are() {
     let error = DataSet::read(dir.path(), "train").unwrap_err().to_string();
     assert!(error.contains("has the splits: test"), "{error}");
 }
+
+#[test]
+fn what_is_missing_or_empty_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("nowhere");
+    let said = |dir: &Path| DataSet::read(dir, "test").unwrap_err().to_string();
+    assert!(said(&missing).ends_with("nowhere: there is no such folder"));
+    write(dir.path(), CORPUS, QUERIES, "h\nq1\td1\t0\n");
+    assert!(said(dir.path()).contains("test.tsv: it holds no question with a relevant document"));
+    write(dir.path(), "", QUERIES, QRELS);
+    assert!(said(dir.path()).contains("corpus.jsonl: it holds no document"));
+}

@@ -323,6 +323,7 @@ pub(super) fn search_options(options: &AskOptions) -> SearchOptions {
     SearchOptions {
         k: CANDIDATES.max(options.max_context_chunks),
         filter: options.filter.clone(),
+        spelling: options.spelling.clone(),
         // In a sentence, marks may set a name apart as well as ask for exact words.
         phrases: Phrases::Preferred,
         ..SearchOptions::default()

@@ -38,7 +38,7 @@ pub use why::{Why, WhyStage};
 
 use std::sync::Arc;
 
-use faq_index::Filter;
+use faq_index::{Filter, Spelling};
 use serde::Serialize;
 
 use crate::generate::{GenerateOptions, Generator};
@@ -108,6 +108,10 @@ pub struct AskOptions {
     pub follow_ups: FollowUps,
     /// Which documents may be answered from. Default all.
     pub filter: Filter,
+    /// What becomes of misspelled words of the question where passages are searched. Default: the
+    /// nearest words of the collection are searched in their place. Whether what is found answers the
+    /// question is judged by its words as they are.
+    pub spelling: Spelling,
     /// Most passages that are read. Default 5.
     pub max_context_chunks: usize,
     /// When what was found is good enough. Default the calibrated probability.
@@ -137,6 +141,7 @@ impl Default for AskOptions {
             earlier: Vec::new(),
             follow_ups: FollowUps::default(),
             filter: Filter::default(),
+            spelling: Spelling::default(),
             max_context_chunks: 5,
             threshold: Threshold::default(),
             prompt_tokens: 1000,

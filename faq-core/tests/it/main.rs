@@ -9,4 +9,5 @@ mod engine;
 mod generate;
 mod reader;
 mod reranking;
+mod spelling;
 mod support;

@@ -9,6 +9,7 @@ mod directory;
 mod phrase;
 mod query;
 mod schema;
+mod spelling;
 mod tokenizer;
 
 use std::collections::HashSet;
@@ -32,11 +33,12 @@ use uuid::Uuid;
 use directory::{ReadOnlyDirectory, StoppableDirectory};
 pub(crate) use query::{KeyFilter, Question, ScoredChunks};
 use schema::Fields;
+use spelling::Dictionary;
 
 use crate::disk::{create_dir, has_no_space, io_error, is_disk_full, same_mode};
 use crate::documents::{DocKey, Documents};
 use crate::store::{self, DocumentText, Store};
-use crate::{DocumentRecord, IndexError, Phrases, faults};
+use crate::{Correction, DocumentRecord, IndexError, Phrases, faults};
 
 /// Folder of the index in a collection's directory.
 pub(crate) const FOLDER: &str = "keyword";
@@ -89,14 +91,29 @@ impl KeywordView {
         self.in_memory
     }
 
-    /// Understands a question, whose words may be in any of these languages.
+    /// Understands a question, whose words may be in any of these languages. What stands in for
+    /// misspelled ones is asked for too.
     pub(crate) fn question<'a>(
         &self,
         text: &str,
         languages: impl Iterator<Item = Option<&'a str>>,
         phrases: Phrases,
+        corrections: &[Correction],
     ) -> Question {
-        Question::new(&self.fields, text, languages, phrases)
+        let asked = self.fields.of_all(languages);
+        Question::new(text, &asked, phrases, corrections)
+    }
+
+    /// What stands in for the misspelled words of a question, by the words of the chunks that pass
+    /// the filter.
+    pub(crate) fn corrections<'a>(
+        &self,
+        text: &str,
+        languages: impl Iterator<Item = Option<&'a str>>,
+        filter: Option<KeyFilter>,
+    ) -> Result<Vec<Correction>, IndexError> {
+        let asked = self.fields.of_all(languages);
+        Dictionary::new(&self.searcher, &self.fields, &asked, filter).corrections(text)
     }
 
     /// The best `limit` chunks with their BM25 scores, best first.
@@ -472,9 +489,13 @@ impl KeywordIndex {
             document.add_u64(fields.key, key);
             document.add_u64(fields.ordinal, u64::from(ordinal));
             let body = text.get(range).unwrap_or_default();
-            document.add_text(of.body, tokenizer::composed(body));
+            let body = tokenizer::composed(body);
+            document.add_text(fields.spelled, &body);
+            document.add_text(of.body, body);
             for head in title.into_iter().chain(headings.iter().map(String::as_str)) {
-                document.add_text(of.head, tokenizer::composed(head));
+                let head = tokenizer::composed(head);
+                document.add_text(fields.spelled, &head);
+                document.add_text(of.head, head);
             }
             writer
                 .add_document(document)

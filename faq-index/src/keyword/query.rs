@@ -12,10 +12,10 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{DocAddress, Score, Searcher, Term};
 
 use super::phrase::quoted;
-use super::schema::{Fields, KEY, LanguageFields, ORDINAL};
+use super::schema::{KEY, LanguageFields, ORDINAL};
 use super::tokenizer::{at_most, composed};
 use crate::documents::DocKey;
-use crate::{IndexError, Phrases};
+use crate::{Correction, IndexError, Phrases};
 
 /// Weight of a word in title or headings beside one in the body.
 const HEAD_BOOST: Score = 0.5;
@@ -24,7 +24,9 @@ const MAX_WORDS: usize = 1024;
 /// Most different words taken for one language, however few there are.
 const MIN_WORDS: usize = 64;
 /// Bytes of a question that are read: its words beyond would be over the limits anyway.
-const MAX_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+/// Weight of a word that stands in for a misspelled one beside one that was asked for.
+const CORRECTED: Score = 0.8;
 /// Most words of a phrase that are looked for; those beyond need not follow.
 const MAX_PHRASE: usize = 64;
 
@@ -46,25 +48,20 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    pub(super) fn new<'a>(
-        fields: &Fields,
+    pub(super) fn new(
         text: &str,
-        languages: impl Iterator<Item = Option<&'a str>>,
+        asked: &[LanguageFields],
         phrases: Phrases,
+        corrections: &[Correction],
     ) -> Self {
-        let mut asked: Vec<LanguageFields> = Vec::new();
-        for language in languages {
-            let of = fields.of(language);
-            if !asked.contains(&of) {
-                asked.push(of);
-            }
-        }
         let text = composed(at_most(text, MAX_BYTES));
+        let mut words = words_clauses(&text, asked);
+        words.extend(corrected_clauses(corrections, asked));
         Self {
-            words: words_clauses(&text, &asked),
+            words,
             phrases: quoted(&text)
                 .into_iter()
-                .filter_map(|phrase| phrase_query(phrase, &asked))
+                .filter_map(|phrase| phrase_query(phrase, asked))
                 .collect(),
             required: phrases == Phrases::Required,
         }
@@ -159,18 +156,40 @@ fn boolean(clauses: Vec<Clause>) -> Box<dyn Query> {
 }
 
 fn words_clauses(question: &str, asked: &[LanguageFields]) -> Vec<Clause> {
-    let limit = (MAX_WORDS / asked.len().max(1)).max(MIN_WORDS);
+    let limit = word_limit(asked.len());
     let mut clauses: Vec<Clause> = Vec::new();
     for fields in asked {
         for (word, count) in words(question, fields, limit) {
-            for (field, boost) in [(fields.body, 1.0), (fields.head, HEAD_BOOST)] {
-                let term = Term::from_field_text(field, &word);
-                let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-                let weight = boost * count as Score;
-                clauses.push((
-                    Occur::Should,
-                    Box::new(BoostQuery::new(Box::new(query), weight)),
-                ));
+            clauses.extend(word_clauses(fields, &word, count as Score));
+        }
+    }
+    clauses
+}
+
+/// Most different words taken for one of so many languages.
+pub(super) fn word_limit(languages: usize) -> usize {
+    (MAX_WORDS / languages.max(1)).max(MIN_WORDS)
+}
+
+/// A word in the body, and in title and headings.
+fn word_clauses(fields: &LanguageFields, word: &str, weight: Score) -> [Clause; 2] {
+    [(fields.body, 1.0), (fields.head, HEAD_BOOST)].map(|(field, boost)| {
+        let term = Term::from_field_text(field, word);
+        let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
+        let query = BoostQuery::new(Box::new(query), boost * weight);
+        (Occur::Should, Box::new(query) as Box<dyn Query>)
+    })
+}
+
+/// The words that stand in for misspelled ones.
+fn corrected_clauses(corrections: &[Correction], asked: &[LanguageFields]) -> Vec<Clause> {
+    let mut clauses = Vec::new();
+    for fields in asked.iter().filter(|_| !corrections.is_empty()) {
+        let mut analyzer = fields.question_analyzer();
+        for Correction { used, .. } in corrections {
+            let mut stream = analyzer.token_stream(used);
+            while stream.advance() {
+                clauses.extend(word_clauses(fields, &stream.token().text, CORRECTED));
             }
         }
     }

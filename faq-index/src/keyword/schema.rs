@@ -2,7 +2,8 @@
 //!
 //! One pair of fields (body; title and headings) for each language with a stemmer, one pair
 //! without stemming for all others. A chunk's words stand in the pair of its document's
-//! language alone.
+//! language alone. One field more holds the words as they are spelled, in whatever language: the
+//! dictionary that misspelled words of questions are looked up in.
 
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
@@ -11,11 +12,11 @@ use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, Stemmer, StopWordFilter, TextAnalyzer, TokenizerManager,
 };
 
-use super::tokenizer::{Purpose, Words};
+use super::tokenizer::{Purpose, Spellings, Words};
 
 /// Version of the fields and of what the tokenizer gives. An index of another version is
 /// rebuilt from truth.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Languages with a stemmer, by ISO 639-1 code.
 const STEMMED: [(&str, Language); 18] = [
@@ -41,6 +42,8 @@ const STEMMED: [(&str, Language); 18] = [
 
 /// Name of the fields without stemming.
 const PLAIN: &str = "plain";
+/// Name of the field with words as they are spelled.
+const SPELLED: &str = "spelled";
 /// Name of the field with the document's key.
 pub(super) const KEY: &str = "key";
 /// Name of the field with the chunk's ordinal.
@@ -61,6 +64,8 @@ pub(super) struct Fields {
     pub(super) schema: Schema,
     pub(super) key: Field,
     pub(super) ordinal: Field,
+    /// Words as they are spelled: which chunks hold them, and no more.
+    pub(super) spelled: Field,
     stemmed: Vec<LanguageFields>,
     plain: LanguageFields,
 }
@@ -76,10 +81,17 @@ impl Fields {
             .enumerate()
             .map(|(at, (code, _))| pair(&mut builder, code, Some(at)))
             .collect();
+        let spelled = TextFieldIndexing::default()
+            .set_tokenizer(SPELLED)
+            .set_index_option(IndexRecordOption::Basic)
+            .set_fieldnorms(false);
+        let spelled = TextOptions::default().set_indexing_options(spelled);
+        let spelled = builder.add_text_field(SPELLED, spelled);
         Self {
             schema: builder.build(),
             key,
             ordinal,
+            spelled,
             stemmed,
             plain,
         }
@@ -96,6 +108,21 @@ impl Fields {
         let known = STEMMED.iter().position(|(stemmed, _)| *stemmed == code);
         known.map_or(self.plain, |at| self.stemmed[at])
     }
+
+    /// The fields of several languages, each once.
+    pub(super) fn of_all<'a>(
+        &self,
+        languages: impl Iterator<Item = Option<&'a str>>,
+    ) -> Vec<LanguageFields> {
+        let mut all: Vec<LanguageFields> = Vec::new();
+        for language in languages {
+            let of = self.of(language);
+            if !all.contains(&of) {
+                all.push(of);
+            }
+        }
+        all
+    }
 }
 
 impl LanguageFields {
@@ -108,6 +135,14 @@ impl LanguageFields {
             stop_words.map(|stop| analyzer(Purpose::Question, language, Some(stop))),
             Some(self.phrase_analyzer()),
         ]
+    }
+
+    /// How a word of a question becomes a term of these fields; a stop word becomes none.
+    pub(super) fn question_analyzer(&self) -> TextAnalyzer {
+        let [without_stop_words, all] = self.question_analyzers();
+        without_stop_words
+            .or(all)
+            .unwrap_or_else(|| self.phrase_analyzer())
     }
 
     /// How a phrase becomes terms of these fields: every word of it counts.
@@ -124,6 +159,7 @@ pub(super) fn tokenizers() -> TokenizerManager {
     // Number fields ask for the tokenizer "default" too.
     let manager = TokenizerManager::default();
     manager.register(PLAIN, analyzer(Purpose::Index, None, None));
+    manager.register(SPELLED, Spellings::default());
     for (code, language) in STEMMED {
         manager.register(code, analyzer(Purpose::Index, Some(language), None));
     }

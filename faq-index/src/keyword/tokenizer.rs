@@ -157,6 +157,66 @@ impl TokenStream for WordStream<'_> {
     }
 }
 
+/// Fewest letters of a word whose spelling is kept.
+const MIN_SPELLED: usize = 3;
+/// Most letters of one.
+pub(super) const MAX_SPELLED: usize = 40;
+
+/// Cuts texts into the words that another may be a misspelling of: letters alone, in scripts with
+/// spaces, no fewer than three and no more than forty.
+#[derive(Debug, Clone)]
+pub(super) struct Spellings(Words);
+
+impl Default for Spellings {
+    fn default() -> Self {
+        Self(Words::new(Purpose::Question))
+    }
+}
+
+impl Tokenizer for Spellings {
+    type TokenStream<'a> = SpellingStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> SpellingStream<'a> {
+        SpellingStream(self.0.token_stream(text))
+    }
+}
+
+/// The spelled words of one text.
+pub(super) struct SpellingStream<'a>(WordStream<'a>);
+
+impl TokenStream for SpellingStream<'_> {
+    fn advance(&mut self) -> bool {
+        while self.0.advance() {
+            let letters = letters(&self.0.token().text);
+            if letters.is_some_and(|n| (MIN_SPELLED..=MAX_SPELLED).contains(&n)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn token(&self) -> &Token {
+        self.0.token()
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.0.token_mut()
+    }
+}
+
+/// Number of letters of a word that has nothing but letters and their marks, in a script with spaces;
+/// `None` for any other.
+pub(super) fn letters(word: &str) -> Option<usize> {
+    let mut letters = 0;
+    for c in word.chars() {
+        if is_unspaced(c) || !(c.is_alphabetic() || is_combining_mark(c)) {
+            return None;
+        }
+        letters += usize::from(!is_combining_mark(c));
+    }
+    Some(letters)
+}
+
 /// The longest beginning of a text that has at most `bytes` bytes.
 pub(super) fn at_most(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len()))

@@ -23,3 +23,4 @@ mod phrases;
 mod read_only;
 mod recovery;
 mod relevance;
+mod spelling;

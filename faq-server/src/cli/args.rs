@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision};
 
+use super::spelling::SpellingArgs;
+
 /// Where everything is kept when nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "faq-data";
 
@@ -395,6 +397,8 @@ pub(super) struct SearchArgs {
         value_parser = at_least_one
     )]
     pub(super) rerank: Option<usize>,
+    #[command(flatten)]
+    pub(super) spelling: SpellingArgs,
     /// Show how the search went and why each passage came back
     #[arg(long)]
     pub(super) explain: bool,
@@ -495,6 +499,8 @@ pub(super) struct ReadingArgs {
     /// Most passages that are read [default: 5]
     #[arg(long, value_name = "N", env = "MAX_CONTEXT_CHUNKS", hide_env = true, value_parser = at_least_one)]
     pub(super) max_context_chunks: Option<usize>,
+    #[command(flatten)]
+    pub(super) spelling: SpellingArgs,
 }
 
 #[derive(Debug, Group)]

@@ -79,6 +79,7 @@ impl ReadingArgs {
         if let Some(most) = self.max_context_chunks {
             options.max_context_chunks = most;
         }
+        options.spelling = self.spelling.into();
     }
 }
 

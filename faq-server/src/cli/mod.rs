@@ -29,6 +29,7 @@ mod replay;
 mod search;
 mod serve;
 mod snippet;
+mod spelling;
 mod why;
 
 use std::process::ExitCode;

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use faq_core::{
-    Control, DocumentId, Filter, Format, Passage, Rerank, SearchOptions, SearchResponse,
+    Control, Correction, DocumentId, Filter, Format, Passage, Rerank, SearchOptions,
+    SearchResponse, corrected,
 };
 
 use super::args::{Common, FilterArgs, SearchArgs};
@@ -21,6 +22,7 @@ pub(super) fn run(common: &Common, args: &SearchArgs, out: &mut Output) -> Resul
             ..Rerank::default()
         }),
         filter: args.filter.filter()?,
+        spelling: args.spelling.into(),
         ..SearchOptions::default()
     };
     let collection = common.reading()?;
@@ -40,9 +42,14 @@ fn show(response: &SearchResponse, args: &SearchArgs, out: &mut Output) -> Resul
     if args.explain {
         plan(response, out)?;
     }
+    for Correction { asked, used, .. } in &response.corrections {
+        let line = format!("no passage holds \"{asked}\"; read as \"{used}\"");
+        out.line(out.dim(&one_line(&line)))?;
+    }
     if response.hits.is_empty() {
         out.line("nothing found")?;
     }
+    let query = corrected(&args.query, &response.corrections);
     for (i, hit) in response.hits.iter().enumerate() {
         let place = out.bold(&place(&hit.filename, hit.page, hit.heading.as_deref()));
         let score = out.dim(&format!("score {:.4}", hit.score));
@@ -52,7 +59,7 @@ fn show(response: &SearchResponse, args: &SearchArgs, out: &mut Output) -> Resul
         }
         let nearest = hit.best_window.unwrap_or(hit.byte_range);
         let nearest = nearest.start.saturating_sub(hit.byte_range.start);
-        let shown = snippet(&hit.text, nearest, &args.query, out);
+        let shown = snippet(&hit.text, nearest, &query, out);
         out.line(format_args!("    {shown}"))?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use faq_auth::{AccessTokens, Passwords};
-use faq_core::{Answerer, AskOptions, Engine, EngineConfig, Prompts, Threshold};
+use faq_core::{Answerer, AskOptions, Engine, EngineConfig, Prompts, Spelling, Threshold};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::answers::{Answers, Capacity};
@@ -171,6 +171,9 @@ fn ask_options(config: &Config) -> Result<AskOptions, SetupError> {
         follow_ups: config.follow_ups,
         ..AskOptions::default()
     };
+    if config.exact_spelling {
+        options.spelling = Spelling::Exact;
+    }
     if let Some(cosine) = config.similarity_threshold {
         options.threshold = Threshold::Cosine(cosine);
     }
