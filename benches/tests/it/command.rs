@@ -170,7 +170,7 @@ fn wrong_use_is_named() {
             2,
             "is no reranking",
         ),
-        (vec!["run", "--beir", "none"], 1, "none/qrels/test.tsv"),
+        (vec!["run", "--beir", "none"], 1, "there is no such folder"),
         (
             vec![
                 "run",

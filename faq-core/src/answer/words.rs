@@ -20,6 +20,11 @@ const STOP_WORDS: &[&str] = &[
     "you", "your",
 ];
 
+/// Whether a word says nothing about a subject, in English: `the`, `after`, `They`.
+pub(crate) fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&plain(word).as_str())
+}
+
 /// Numbers that are written as words, so that "twenty seats" meets "Seats: 20".
 const NUMBER_WORDS: &[(&str, &str)] = &[
     ("two", "2"),
