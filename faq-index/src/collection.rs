@@ -312,7 +312,7 @@ impl Collection {
 
     /// What stands in for the misspelled words of a question, by the words of the documents that
     /// the filter allows. A search does this by itself; asked first, the question's vector can be
-    /// that of the [`corrected`](crate::corrected) question. See [`Spelling`].
+    /// that of the [`corrected`](crate::corrected) question. See [`Spelling`](crate::Spelling).
     ///
     /// # Errors
     /// What the keyword index says.
