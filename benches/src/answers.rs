@@ -3,11 +3,14 @@
 //! Reads `answerable.jsonl`, `unanswerable_near.jsonl` and `unanswerable_far.jsonl`, one JSON
 //! object a line with `question`, `split` and, where there is one, `answers`.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use faq_core::{AskOptions, Collection, Control, Phrases, SearchOptions, Signals, Threshold};
+use faq_core::{
+    Answerability, AskOptions, Collection, Control, Phrases, SearchOptions, Signals, Threshold,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -234,21 +237,23 @@ pub fn signals(
     for question in questions {
         let answer = collection.ask(&question.question, &options, &Control::new(), &mut |_| {})?;
         let right = !answer.abstained && question.is_answered_by(&answer.answer);
-        write!(out, "{kind}\t{}", u8::from(right))?;
-        // Where nothing was relevant there is nothing to judge, and no threshold changes that.
-        match answer.answerability {
-            None => writeln!(out)?,
-            Some(found) => {
-                write!(out, "\t{:.4}", found.probability)?;
-                for (_, value) in found.signals.values() {
-                    write!(out, "\t{value:.4}")?;
-                }
-                writeln!(out)?;
-            }
-        }
+        out.write_all(signals_line(kind, right, answer.answerability.as_ref()).as_bytes())?;
         done();
     }
     Ok(())
+}
+
+/// A line of what [`signals`] writes.
+pub fn signals_line(kind: &str, right: bool, found: Option<&Answerability>) -> String {
+    let mut line = format!("{kind}\t{}", u8::from(right));
+    // Where nothing was relevant there is nothing to judge, and no threshold changes that.
+    if let Some(found) = found {
+        let _ = write!(line, "\t{:.4}", found.probability);
+        for (_, value) in found.signals.values() {
+            let _ = write!(line, "\t{value:.4}");
+        }
+    }
+    line + "\n"
 }
 
 /// The header of what [`signals`] writes.

@@ -9,7 +9,7 @@ use anyhow::Result;
 use faq_core::{AskOptions, Collection, Control, Threshold};
 use serde::Serialize;
 
-use crate::answers::median;
+use crate::answers::{median, signals_line};
 use crate::beir::{DataSet, Document};
 use crate::retrieve::document_of;
 
@@ -69,7 +69,8 @@ pub struct Calibration {
     pub median_ms: f64,
 }
 
-/// Asks every question, whatever its probability, and counts what `options` would have withheld.
+/// Asks every question, whatever its probability, and counts what `options` would have withheld. `seen` gets
+/// a line for each, as [`signals`](crate::answers::signals) writes them.
 ///
 /// # Errors
 /// Where the engine fails.
@@ -77,7 +78,7 @@ pub fn measure(
     collection: &Collection,
     halved: &Halved,
     options: &AskOptions,
-    done: &mut dyn FnMut(),
+    seen: &mut dyn FnMut(&str),
 ) -> Result<Calibration> {
     let least = match options.threshold {
         Threshold::Probability(least) => least,
@@ -112,7 +113,12 @@ pub fn measure(
         }
         let right = !answer.abstained && quotes_relevant;
         outcomes.push((f64::from(probability), !relevant.is_empty(), right));
-        done();
+        let kind = if relevant.is_empty() {
+            "near"
+        } else {
+            "answerable"
+        };
+        seen(&signals_line(kind, right, answer.answerability.as_ref()));
     }
     result.expected_error = expected_error(outcomes.iter().map(|(p, _, right)| (*p, *right)));
     result.area = area(&outcomes);

@@ -64,6 +64,19 @@ pub struct Tally {
     pub understood: usize,
 }
 
+impl Tally {
+    /// Counts the cases of another file as well.
+    pub fn add(&mut self, other: &Self) {
+        self.answerable += other.answerable;
+        self.right += other.right;
+        self.wrong += other.wrong;
+        self.unanswerable += other.unanswerable;
+        self.silent += other.silent;
+        self.follow_ups += other.follow_ups;
+        self.understood += other.understood;
+    }
+}
+
 /// The cases that are shipped, one set for each language that prompts are shipped in.
 ///
 /// # Errors

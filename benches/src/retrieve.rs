@@ -181,6 +181,7 @@ pub fn ingest(
     for (at, document) in corpus.iter().enumerate() {
         write_if_new(&folder.join(file_name(at)), &page(document))?;
     }
+    forget_moved(collection, &folder)?;
     let options = IngestOptions {
         prune: true,
         ..IngestOptions::default()
@@ -190,6 +191,19 @@ pub fn ingest(
         name_document(failure, corpus);
     }
     Ok(report)
+}
+
+/// Removes the documents that lay elsewhere when they were ingested: a folder that was moved or copied brings
+/// them along, and each would be there twice.
+fn forget_moved(collection: &Collection, folder: &Path) -> Result<()> {
+    let here = folder.canonicalize()?;
+    let documents = collection.documents()?.into_iter();
+    let moved = documents.filter(|document| !Path::new(&document.source).starts_with(&here));
+    let moved: Vec<_> = moved.map(|document| document.id).collect();
+    if !moved.is_empty() {
+        collection.delete(&moved)?;
+    }
+    Ok(())
 }
 
 /// Asks every question and ranks documents for it.

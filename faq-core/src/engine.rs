@@ -39,7 +39,7 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// Who turns bytes into documents. Default: [`InProcess`].
     pub reader: Arc<dyn DocumentReader>,
-    /// Threads for embedding. Default: one a core.
+    /// Threads for embedding, 1 to [`EngineConfig::MOST_THREADS`]. Default: one a core.
     pub threads: usize,
     /// Number of vectors from which a collection is searched through its graph.
     pub graph_min_vectors: usize,
@@ -53,6 +53,10 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// Most threads that can be asked for: far more than help on any machine, and not so many that
+    /// waiting for them is all that is done.
+    pub const MOST_THREADS: usize = 1024;
+
     /// The shipped settings over `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -124,8 +128,12 @@ impl Engine {
                  the overlap must be smaller than the size"
             )));
         }
-        if config.threads == 0 {
-            return Err(Error::invalid("0 threads cannot work; give 1 or more"));
+        if !(1..=EngineConfig::MOST_THREADS).contains(&config.threads) {
+            return Err(Error::invalid(format!(
+                "{} threads cannot work; give 1 to {}",
+                config.threads,
+                EngineConfig::MOST_THREADS
+            )));
         }
         Ok(Self(Arc::new(Shared {
             config,

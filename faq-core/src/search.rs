@@ -83,13 +83,13 @@ impl Collection {
             .map(|(response, _)| response)
     }
 
-    /// The same, and the question's vector where one was made.
+    /// The same, and what the question was taken for.
     pub(crate) fn search_with(
         &self,
         question: &str,
         options: &SearchOptions,
         control: &Control,
-    ) -> Result<(SearchResponse, Option<Vec<f32>>)> {
+    ) -> Result<(SearchResponse, Understood)> {
         let started = Instant::now();
         check_question(question)?;
         control.check()?;
@@ -162,17 +162,30 @@ impl Collection {
             rerank: reranking,
             total: milliseconds(started),
         };
-        Ok((
-            SearchResponse {
-                hits,
-                plan: result.plan,
-                corrections,
-                seq: result.seq,
-                timings_ms,
-            },
+        let understood = Understood {
+            text: understood.into_owned(),
             vector,
-        ))
+            foreign: result.foreign,
+        };
+        let response = SearchResponse {
+            hits,
+            plan: result.plan,
+            corrections,
+            seq: result.seq,
+            timings_ms,
+        };
+        Ok((response, understood))
     }
+}
+
+/// What a question was taken for.
+pub(crate) struct Understood {
+    /// Its text with misspelled words corrected.
+    pub(crate) text: String,
+    /// Its vector, where one was made: L2-normalised, `[dim]`.
+    pub(crate) vector: Option<Vec<f32>>,
+    /// Whether most of what its words found is in languages that the embedder does not know.
+    pub(crate) foreign: bool,
 }
 
 pub(crate) fn milliseconds(since: Instant) -> f64 {

@@ -98,7 +98,7 @@ impl Speaker {
             "extractive" => Answerer::Extractive,
             model => Answerer::Model(engine.generator(model)?),
         };
-        let prompts = self.prompts.as_deref().map(read_prompts).transpose()?;
+        let prompts = self.prompts.as_deref().map(Prompts::read).transpose()?;
         let standard = AskOptions::default();
         Ok(AskOptions {
             answerer,
@@ -214,7 +214,7 @@ fn curve(tallies: &[(&str, Tally)]) -> String {
         let _ = write!(text, "  silent {kind}");
     }
     text.push('\n');
-    for threshold in [0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7] {
+    for threshold in [0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7] {
         let _ = write!(text, "{threshold:<9}");
         for (n, (kind, tally)) in tallies.iter().enumerate() {
             let (right, wrong) = tally.above(threshold);
@@ -234,12 +234,6 @@ fn curve(tallies: &[(&str, Tally)]) -> String {
         text.push('\n');
     }
     text
-}
-
-fn read_prompts(path: &Path) -> Result<Prompts> {
-    let cannot = || format!("cannot read {}", path.display());
-    let text = std::fs::read_to_string(path).with_context(cannot)?;
-    Prompts::parse(&text).with_context(cannot)
 }
 
 /// The answerable questions, evenly from the whole set.

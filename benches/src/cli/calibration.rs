@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use faq_bench::answers;
 use faq_bench::calibration::{self, Calibration};
 use faq_bench::retrieve::{self, IndexSettings};
 use faq_core::AskOptions;
@@ -31,6 +32,9 @@ pub(crate) struct CalibrationArgs {
     /// The model folder
     #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]
     models: Option<PathBuf>,
+    /// Write the signals of each set's questions to a file below DIR that has the set's name
+    #[arg(long, value_name = "DIR")]
+    signals: Option<PathBuf>,
     /// Print one JSON value
     #[arg(long)]
     json: bool,
@@ -44,6 +48,12 @@ pub(super) fn calibrate(args: &CalibrationArgs) -> Result<()> {
     let mut all: Vec<(String, Calibration)> = Vec::new();
     for dir in &args.sets {
         let set = read_set(dir, &args.split, args.limit_queries)?;
+        if all.iter().any(|(name, _)| *name == set.name) {
+            bail!(
+                "two sets are named {}; rename one of their folders",
+                set.name
+            );
+        }
         let halved = calibration::halve(&set);
         let folder = Folder::new(None)?;
         let collection = retrieve::open(folder.path(), &settings)?;
@@ -53,8 +63,18 @@ pub(super) fn calibrate(args: &CalibrationArgs) -> Result<()> {
             "{pos}/{len} questions, {eta} left",
         );
         let options = AskOptions::default();
-        let measured = calibration::measure(&collection, &halved, &options, &mut || bar.inc(1))?;
+        let mut lines = answers::signals_header();
+        let mut seen = |line: &str| {
+            lines.push_str(line);
+            bar.inc(1);
+        };
+        let measured = calibration::measure(&collection, &halved, &options, &mut seen)?;
         bar.finish_and_clear();
+        if let Some(dir) = &args.signals {
+            let file = dir.join(format!("{}.tsv", set.name));
+            std::fs::write(&file, &lines)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+        }
         all.push((set.name, measured));
     }
     if args.json {

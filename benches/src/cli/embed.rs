@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use faq_core::{BertEmbedder, ModelStore, Precision, TextKind};
+use faq_core::{BertEmbedder, EngineConfig, ModelStore, Precision, TextKind};
 
 /// Time the embedding model: many texts at once, and one after the other
 #[derive(Args)]
@@ -61,7 +61,11 @@ pub(super) fn embed(args: &Embed) -> Result<()> {
     let threads = args
         .threads
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    ensure!(threads > 0, "--threads is 0; give 1 or more");
+    let most = EngineConfig::MOST_THREADS;
+    ensure!(
+        (1..=most).contains(&threads),
+        "--threads is {threads}; give 1 to {most}"
+    );
     let kind = match args.kind {
         Kind::Passage => TextKind::Passage,
         Kind::Query => TextKind::Query,

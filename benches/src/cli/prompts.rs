@@ -67,7 +67,7 @@ pub(super) fn try_out(args: &PromptsArgs) -> Result<()> {
             log.write(line)
         };
         let tally = prompts::tally(&collection, cases, &options, &mut seen)?;
-        tallies.insert(&cases.language, tally);
+        tallies.entry(&cases.language).or_default().add(&tally);
     }
     bar.finish_and_clear();
     if args.json {

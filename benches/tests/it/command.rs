@@ -103,6 +103,20 @@ fn a_run_reports_quality_times_and_sizes() {
 }
 
 #[test]
+fn a_folder_that_was_moved_has_its_documents_once() {
+    let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path());
+    for (from, to) in [("first", "first"), ("first", "second")] {
+        if from != to {
+            std::fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
+        }
+        let run = ["run", "--beir", "small", "--data", to, "--json"];
+        let report: Value = serde_json::from_str(&said(&bench(dir.path(), &run))).unwrap();
+        assert_eq!(report["index"]["chunks"], 5);
+    }
+}
+
+#[test]
 fn each_mode_and_fusion_is_run_with_each_reranking() {
     let dir = tempfile::tempdir().unwrap();
     small_set(dir.path());

@@ -46,17 +46,24 @@ pub struct Signals {
     pub length: f32,
     /// 1 where either the question or the sentence is negated.
     pub negation: f32,
+    /// 1 where what was found is in a language that the embedder does not know, so that cosines say less.
+    pub foreign: f32,
 }
 
-/// Weights of the logistic function over [`Signals::values`], after the bias.
-const BIAS: f32 = -3.97;
-const WEIGHTS: [f32; 10] = [
-    3.49, 2.60, 3.20, -2.06, -1.20, -2.22, -0.66, -1.01, 1.02, -1.42,
+/// Number of values that the probability is computed from.
+const SIGNALS: usize = 13;
+
+/// Weights of the logistic function over [`Signals::values`], after the bias; fitted as
+/// `docs/answers.md` says.
+const BIAS: f32 = -4.17;
+const WEIGHTS: [f32; SIGNALS] = [
+    3.69, 1.68, 3.36, -2.46, 0.19, -1.42, -0.31, -1.04, 0.04, -0.86, -1.12, -0.89, 6.92,
 ];
 
 impl Signals {
-    /// Names and values, in the order of the weights.
-    pub fn values(&self) -> [(&'static str, f32); 10] {
+    /// Names and values, in the order of the weights; the last are what a foreign language makes of
+    /// cosine and words.
+    pub fn values(&self) -> [(&'static str, f32); SIGNALS] {
         [
             ("sentence_cosine", self.sentence_cosine),
             ("sentence_words", self.sentence_words),
@@ -68,6 +75,9 @@ impl Signals {
             ("no_number", self.no_number),
             ("length", self.length),
             ("negation", self.negation),
+            ("foreign", self.foreign),
+            ("foreign_cosine", self.foreign * self.sentence_cosine),
+            ("foreign_words", self.foreign * self.sentence_words),
         ]
     }
 
@@ -122,6 +132,7 @@ pub(super) fn judge(
         ),
         length: (question.words().len().min(20)) as f32 / 10.0,
         negation: flag(is_negated(&part.text) != is_negated(&sentence)),
+        foreign: flag(part.foreign),
     };
     Answerability {
         probability: signals.probability(),

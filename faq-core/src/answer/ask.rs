@@ -103,11 +103,12 @@ impl Collection {
         let mut found = Vec::new();
         let mut seq = 0;
         for part in relevance::parts(&question) {
-            let (response, vector) = self.search_with(part, &search, control)?;
+            let (response, understood) = self.search_with(part, &search, control)?;
             let part = Part {
-                text: part.to_owned(),
-                question: Question::new(part),
-                vector: vector.unwrap_or_default(),
+                question: Question::new(&understood.text),
+                text: understood.text,
+                vector: understood.vector.unwrap_or_default(),
+                foreign: understood.foreign,
             };
             seq = response.seq;
             found.push((part, response.hits));
@@ -212,6 +213,7 @@ impl Collection {
                     text: text.to_owned(),
                     question,
                     vector: vectors.pop().unwrap_or_default(),
+                    foreign: asked.found.first().is_some_and(|(part, _)| part.foreign),
                 };
                 (vec![own], asked.found.first().map(|(part, _)| part))
             }

@@ -29,7 +29,7 @@ impl Default for Threshold {
 }
 
 /// The shipped threshold on the probability of an answer.
-const DEFAULT_PROBABILITY: f32 = 0.15;
+const DEFAULT_PROBABILITY: f32 = 0.20;
 
 /// Least [`relevance`] of a passage that is read.
 const LEAST_RELEVANCE: f32 = 0.10;
@@ -60,13 +60,15 @@ pub(super) struct Question {
     words: HashSet<String>,
 }
 
-/// What is asked at once: a whole question, or one sentence of it.
+/// What is asked at once: a whole question, or one sentence of it, with misspelled words corrected.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) text: String,
     pub(super) question: Question,
     /// L2-normalised, `[dim]`.
     pub(super) vector: Vec<f32>,
+    /// Whether what its words found is in languages that the embedder does not know.
+    pub(super) foreign: bool,
 }
 
 /// Most sentences of a question that are also asked one by one.

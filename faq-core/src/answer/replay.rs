@@ -14,7 +14,7 @@ use crate::passage::Passage;
 use crate::{ByteRange, Collection, Control, Error, Result, TextKind, hex};
 
 /// Version of the format.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A question, what was found for it, and how it was answered: enough to answer it again in the same
 /// words, whatever was added to the collection meanwhile.
@@ -56,6 +56,7 @@ pub struct Recording {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct RecordedPart {
     text: String,
+    foreign: bool,
     passages: Vec<RecordedPassage>,
 }
 
@@ -121,6 +122,7 @@ impl Recording {
     fn new(collection: &Collection, asked: &Asked<'_>, options: &AskOptions) -> Result<Self> {
         let part = |(part, passages): &(Part, Vec<Passage>)| RecordedPart {
             text: part.text.clone(),
+            foreign: part.foreign,
             passages: passages
                 .iter()
                 .map(|passage| RecordedPassage {
@@ -224,6 +226,7 @@ impl Collection {
                 text: part.text.clone(),
                 question: Question::new(&part.text),
                 vector: vector.into_iter().next().unwrap_or_default(),
+                foreign: part.foreign,
             };
             let passages = part.passages.iter().map(|recorded| Passage {
                 windows: recorded.windows.clone(),

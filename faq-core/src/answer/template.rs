@@ -1,5 +1,8 @@
 //! What models are told, as data: a file for each language, with a version.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -103,6 +106,23 @@ struct Silence {
 }
 
 impl Prompts {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read, and those of [`Prompts::parse`], which begin with its path.
+    pub fn read(path: &Path) -> Result<Self> {
+        let cannot = |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(cannot)?;
+        let mut text = String::new();
+        file.take(MOST_BYTES as u64 + 1)
+            .read_to_string(&mut text)
+            .map_err(cannot)?;
+        Self::parse(&text).map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+    }
+
     /// Reads a file's text.
     ///
     /// # Errors
@@ -110,8 +130,7 @@ impl Prompts {
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MOST_BYTES {
             return Err(Error::invalid(format!(
-                "the prompts have {} bytes, allowed are {MOST_BYTES}",
-                text.len()
+                "the prompts have more than {MOST_BYTES} bytes"
             )));
         }
         let prompts: Self = toml::from_str(text)
@@ -316,6 +335,17 @@ mod tests {
             let error = Prompts::parse(&shipped.replacen(from, to, 1)).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
-        assert!(Prompts::parse(&"#".repeat(MOST_BYTES + 1)).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("long.toml");
+        let error = Prompts::read(&file).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        std::fs::write(&file, "#".repeat(MOST_BYTES + 1)).unwrap();
+        let error = Prompts::read(&file).unwrap_err().to_string();
+        assert!(
+            error.contains("long.toml") && error.contains("65536"),
+            "{error}"
+        );
+        std::fs::write(&file, shipped).unwrap();
+        assert_eq!(&Prompts::read(&file).unwrap(), &Prompts::shipped()[0]);
     }
 }

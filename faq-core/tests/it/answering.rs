@@ -478,6 +478,30 @@ fn a_follow_up_says_what_it_was_understood_as() {
 }
 
 #[test]
+fn a_misspelled_question_is_judged_as_it_is_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let options = AskOptions::default();
+    let judged = |question: &str| ask(&collection, question, &options).answerability.unwrap();
+    let right = judged("How many days of annual leave does an employee have?");
+    let typed = "How many days of anual leave does an emploiee have?";
+    assert_eq!(judged(typed), right);
+    let (answer, recording) = collection
+        .ask_recorded(typed, &options, &Control::new(), &mut |_| {})
+        .unwrap();
+    let again = collection
+        .replay(
+            &recording,
+            &Answerer::Extractive,
+            &Control::new(),
+            &mut |_| {},
+        )
+        .unwrap();
+    assert_eq!(again.answerability, Some(right));
+    assert_eq!(again.answer, answer.answer);
+}
+
+#[test]
 fn an_answer_can_be_given_again_from_what_it_was_made_from() {
     let dir = tempfile::tempdir().unwrap();
     let collection = collection(dir.path());
@@ -518,7 +542,7 @@ fn an_answer_can_be_given_again_from_what_it_was_made_from() {
     let later = recording
         .to_json()
         .unwrap()
-        .replacen("\"version\":1", "\"version\":9", 1);
+        .replacen("\"version\":2", "\"version\":9", 1);
     let error = Recording::from_json(&later).unwrap_err();
     assert!(error.to_string().contains("version 9"), "{error}");
 }

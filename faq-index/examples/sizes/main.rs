@@ -24,7 +24,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use corpus::{CHUNKS, Result, Texts, cpu, document};
-use faq_index::{Collection, CollectionConfig, Mode, Query, VectorSearch, WriteBatch};
+use faq_index::{Collection, CollectionConfig, Filter, Mode, Query, VectorSearch, WriteBatch};
 use serde_json::{Value, json};
 
 const QUESTIONS: usize = 1000;
@@ -144,6 +144,7 @@ fn measure(vectors: &str, dir: &str, size: usize, at_once: usize) -> Result<Valu
         modes.insert(name.to_owned(), json!({"1": one, "2": two}));
     }
     let parts = parts(&collection, &asked)?;
+    let spelling = spelling(&collection, &asked)?;
     let found = recall(&collection, &asked)?;
     let stats = collection.stats()?;
     let disk = |name: &str| bytes(&dir.path().join(name)) >> 20;
@@ -157,6 +158,7 @@ fn measure(vectors: &str, dir: &str, size: usize, at_once: usize) -> Result<Valu
         "open_ms": ms(openings[2]), "first_search_ms": ms(first),
         "own_mb": memory("RssAnon").saturating_sub(before), "mapped_mb": memory("RssFile"),
         "peak_mb": memory("VmHWM"), "recall_at_10": found, "modes": modes, "hybrid_parts": parts,
+        "spelling": spelling,
     }))
 }
 
@@ -245,6 +247,45 @@ fn parts(collection: &Collection, asked: &Texts) -> Result<Value> {
     Ok(report.into())
 }
 
+/// What it takes to look up the spelling of the questions' words, as they are and with a letter missing
+/// from the middle of the longest word of each; best of five, as above.
+fn spelling(collection: &Collection, asked: &Texts) -> Result<Value> {
+    let mut best: [Vec<f64>; 2] = Default::default();
+    let mut understood = 0;
+    for question in asked.lines.iter().take(QUESTIONS) {
+        for (best, text) in best.iter_mut().zip([question, &misspelled(question)]) {
+            let mut least = f64::INFINITY;
+            let mut corrections = Vec::new();
+            for _ in 0..5 {
+                let start = Instant::now();
+                corrections = collection.corrections(text, &Filter::default())?;
+                least = least.min(ms(start.elapsed()));
+            }
+            understood += usize::from(text != question && !corrections.is_empty());
+            best.push(least);
+        }
+    }
+    let [clean, slip] = best.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        let at = |share: f64| times[(times.len() as f64 * share) as usize];
+        json!({"p50_ms": at(0.5), "p99_ms": at(0.99)})
+    });
+    Ok(json!({"clean": clean, "slip": slip, "corrected": understood}))
+}
+
+fn misspelled(question: &str) -> String {
+    let words = question.split(|c: char| !c.is_alphanumeric());
+    let Some(longest) = words.max_by_key(|word| word.chars().count()) else {
+        return question.to_owned();
+    };
+    let middle = longest.chars().count() / 2;
+    let letters = longest.chars().enumerate();
+    let slip: String = letters
+        .filter_map(|(at, letter)| (at != middle).then_some(letter))
+        .collect();
+    question.replacen(longest, &slip, 1)
+}
+
 /// Share of the exact answer's ten that the collection's own way of searching finds.
 fn recall(collection: &Collection, asked: &Texts) -> Result<f64> {
     let (mut shared, mut total) = (0, 0);
@@ -287,6 +328,15 @@ fn table(reports: &[Value]) {
     for part in ["whole", "search", "vectors", "keywords", "texts"] {
         row(&format!("hybrid, best of five: {part}"), &|r| {
             let of = &r["hybrid_parts"][part];
+            format!("{} / {}", of["p50_ms"], of["p99_ms"])
+        });
+    }
+    for (name, key) in [
+        ("spelling, best of five: words as they are", "clean"),
+        ("spelling, best of five: a letter missing", "slip"),
+    ] {
+        row(name, &|r| {
+            let of = &r["spelling"][key];
             format!("{} / {}", of["p50_ms"], of["p99_ms"])
         });
     }

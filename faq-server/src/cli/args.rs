@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision};
+use faq_core::{ChunkConfig, DEFAULT_COLLECTION, EngineConfig, FollowUps, Mode, Precision};
 
 use super::spelling::SpellingArgs;
 
@@ -59,7 +59,7 @@ pub(super) struct Common {
     )]
     pub(super) embedding_precision: Option<Precision>,
     /// Threads to compute with [default: one a core]
-    #[arg(long, global = true, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub(super) threads: Option<usize>,
     /// Keep what a model remembers of a prompt's rules in the data folder, which makes the next
     /// first word come sooner [default: true]
@@ -612,6 +612,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("0 is too few; give 1 or more".to_owned()),
         Ok(n) => Ok(n),
         Err(_) => Err("give a whole number from 1".to_owned()),
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    const MOST: usize = EngineConfig::MOST_THREADS;
+    match text.parse() {
+        Ok(n) if (1..=MOST).contains(&n) => Ok(n),
+        _ => Err(format!("give a whole number from 1 to {MOST}")),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Who writes the answer: no model, a local one, or an endpoint.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use faq_core::generate::{RemoteApi, RemoteModel, RemoteOptions, Resilience, Resilient};
@@ -33,7 +32,7 @@ impl GeneratorArgs {
             options.fallbacks.push(fallback);
         }
         if let Some(path) = &self.prompts {
-            options.prompts = Some(Arc::new(prompts(path)?));
+            options.prompts = Some(Arc::new(Prompts::read(path)?));
         }
         if let Some(tokens) = self.max_tokens {
             options.generate.max_tokens = tokens;
@@ -43,15 +42,6 @@ impl GeneratorArgs {
         }
         Ok(options)
     }
-}
-
-/// What models are told, from a file.
-pub(super) fn prompts(path: &Path) -> Result<Prompts> {
-    let text = std::fs::read_to_string(path).map_err(|source| faq_core::Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Prompts::parse(&text)?)
 }
 
 /// How endpoints are reached.

@@ -185,11 +185,8 @@ fn ask_options(config: &Config) -> Result<AskOptions, SetupError> {
     }
     options.tone.clone_from(&config.tone);
     if let Some(path) = &config.prompts {
-        let wrong = |e: &dyn std::fmt::Display| {
-            SetupError::Setting(format!("PROMPTS_FILE: {}: {e}", path.display()))
-        };
-        let text = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
-        let prompts = Prompts::parse(&text).map_err(|e| wrong(&e))?;
+        let prompts = Prompts::read(path)
+            .map_err(|error| SetupError::Setting(format!("PROMPTS_FILE: {error}")))?;
         options.prompts = Some(Arc::new(prompts));
     }
     Ok(options)

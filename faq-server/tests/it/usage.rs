@@ -51,6 +51,7 @@ fn wrong_use_is_2_and_says_why() {
         &["ingest", "--chunk-size", "0", "docs"],
         &["ask", "--max-context-chunks", "0", "leave"],
         &["list", "--threads", "0"],
+        &["list", "--threads", "1025"],
         &["list", "--collection", "../other"],
     ];
     for args in wrong {
