@@ -72,6 +72,11 @@ impl Collection {
         speaker.tell(AnswerEvent::Searching);
         let started = Instant::now();
         let asked = self.find(question, follow_up, options, control)?;
+        if let Some((whole, _)) = asked.found.first()
+            && whole.text != asked.question
+        {
+            speaker.understood(&whole.text);
+        }
         speaker.timings.search = milliseconds(started);
         look(&asked)?;
         self.answer(&asked, options, control, speaker)

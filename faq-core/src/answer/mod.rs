@@ -172,7 +172,8 @@ impl AskOptions {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerEvent<'a> {
-    /// A follow-up was understood as this question, which is searched and answered.
+    /// A follow-up, or a question with misspelled words, was understood as this one, which is searched
+    /// and answered.
     Understood(&'a str),
     /// The collection is being searched.
     Searching,
@@ -215,7 +216,8 @@ pub struct Answer {
     pub timings_ms: AnswerTimings,
     /// What a model read and wrote; zero for extractive answers.
     pub usage: Usage,
-    /// The question that a follow-up was understood as, `None` where it was taken as it is.
+    /// The question that a follow-up or one with misspelled words was understood as, `None` where it was
+    /// taken as it is.
     pub understood_as: Option<String>,
     /// Sentences that a model wrote and no passage supports; they are not part of the answer.
     pub dropped: Vec<DroppedSentence>,

@@ -69,7 +69,7 @@ impl<'a> Speaker<'a> {
         (self.on_event)(event);
     }
 
-    /// Says as which question a follow-up was understood.
+    /// Says as which question it was understood.
     pub(super) fn understood(&mut self, question: &str) {
         self.understood_as = Some(question.to_owned());
         self.tell(AnswerEvent::Understood(question));

@@ -486,6 +486,11 @@ fn a_misspelled_question_is_judged_as_it_is_understood() {
     let right = judged("How many days of annual leave does an employee have?");
     let typed = "How many days of anual leave does an emploiee have?";
     assert_eq!(judged(typed), right);
+    let understood = ask(&collection, typed, &options).understood_as;
+    assert_eq!(
+        understood.as_deref(),
+        Some("How many days of annual leave does an employee have?")
+    );
     let (answer, recording) = collection
         .ask_recorded(typed, &options, &Control::new(), &mut |_| {})
         .unwrap();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use faq_core::{
     ChunkConfig, Collection, Control, Embedder, Engine, EngineConfig, Error, Filter, IndexError,
-    IngestOptions, IngestReport, Interrupted, Mode, SearchOptions, Source, Stage, TextKind,
+    IngestOptions, IngestReport, Interrupted, Mode, SearchOptions, Source, Stage,
 };
 
-use crate::support::minilm;
+use crate::support::{Other, minilm};
 
 const LEAVE: &str = "# Leave\n\nEvery employee has twenty-eight days of annual leave a year.\n\n\
                      ## Sick leave\n\nTell your manager by nine on the first day.\n";
@@ -298,35 +298,6 @@ fn filters_restrict_what_comes_back() {
         }),
         ["b.md"]
     );
-}
-
-/// Another embedder over the same model's vectors.
-struct Other(Arc<dyn Embedder>);
-
-impl Embedder for Other {
-    fn name(&self) -> &str {
-        "other"
-    }
-    fn fingerprint(&self) -> String {
-        "other-1".into()
-    }
-    fn dim(&self) -> usize {
-        self.0.dim()
-    }
-    fn window_tokens(&self) -> usize {
-        100
-    }
-    fn token_offsets(&self, text: &str) -> Result<Vec<faq_core::ByteRange>, faq_core::EmbedError> {
-        self.0.token_offsets(text)
-    }
-    fn embed(
-        &self,
-        texts: &[&str],
-        kind: TextKind,
-        control: &Control,
-    ) -> Result<Vec<Vec<f32>>, faq_core::EmbedError> {
-        self.0.embed(texts, kind, control)
-    }
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use faq_core::{
-    ByteRange, Collection, Control, EmbedError, Embedder, Engine, EngineConfig, Error, Fusion,
-    Mode, Passage, Rerank, SearchOptions, Source, TextKind,
+    Collection, Control, EmbedError, Embedder, Engine, EngineConfig, Error, Fusion, Mode, Passage,
+    Rerank, SearchOptions, Source,
 };
 
-use crate::support::minilm;
+use crate::support::{Other, minilm};
 
 const QUESTION: &str = "Who approves flights?";
 
@@ -108,39 +108,10 @@ fn hits_are_looked_at_beyond_those_that_are_asked_for() {
     assert!(timings.rerank > 0.0 && timings.rerank < timings.total);
 }
 
-/// The model without vectors of tokens.
-struct Whole(Arc<dyn Embedder>);
-
-impl Embedder for Whole {
-    fn name(&self) -> &str {
-        "whole"
-    }
-    fn fingerprint(&self) -> String {
-        "whole-1".into()
-    }
-    fn dim(&self) -> usize {
-        self.0.dim()
-    }
-    fn window_tokens(&self) -> usize {
-        self.0.window_tokens()
-    }
-    fn token_offsets(&self, text: &str) -> Result<Vec<ByteRange>, EmbedError> {
-        self.0.token_offsets(text)
-    }
-    fn embed(
-        &self,
-        texts: &[&str],
-        kind: TextKind,
-        control: &Control,
-    ) -> Result<Vec<Vec<f32>>, EmbedError> {
-        self.0.embed(texts, kind, control)
-    }
-}
-
 #[test]
 fn what_cannot_be_reranked_is_refused_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
-    let collection = collection(dir.path(), Arc::new(Whole(minilm())));
+    let collection = collection(dir.path(), Arc::new(Other(minilm())));
     assert_eq!(search(&collection, &SearchOptions::default()).len(), 7);
     let refused = |options: &SearchOptions| {
         let refused = collection.search(QUESTION, options, &Control::new());
@@ -148,7 +119,7 @@ fn what_cannot_be_reranked_is_refused_with_its_reason() {
     };
     let error = refused(&reranked(Mode::Hybrid, Fusion::default(), 3, 0.5));
     assert!(
-        matches!(&error, Error::Embed(EmbedError::NoTokenVectors { embedder }) if embedder == "whole"),
+        matches!(&error, Error::Embed(EmbedError::NoTokenVectors { embedder }) if embedder == "other"),
         "{error:?}"
     );
     assert_eq!(error.code(), "no_token_vectors");

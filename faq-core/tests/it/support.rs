@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use faq_core::{BertEmbedder, ModelStore, Precision};
+use faq_core::{
+    BertEmbedder, ByteRange, Control, EmbedError, Embedder, ModelStore, Precision, TextKind,
+};
 
 /// The embedding model, loaded once for all tests.
 pub(crate) fn minilm() -> Arc<BertEmbedder> {
@@ -32,4 +34,33 @@ pub(crate) fn data(path: &str) -> Option<PathBuf> {
         file.display()
     );
     None
+}
+
+/// Another embedder over the same model's vectors, without those of tokens.
+pub(crate) struct Other(pub(crate) Arc<dyn Embedder>);
+
+impl Embedder for Other {
+    fn name(&self) -> &str {
+        "other"
+    }
+    fn fingerprint(&self) -> String {
+        "other-1".into()
+    }
+    fn dim(&self) -> usize {
+        self.0.dim()
+    }
+    fn window_tokens(&self) -> usize {
+        100
+    }
+    fn token_offsets(&self, text: &str) -> Result<Vec<ByteRange>, EmbedError> {
+        self.0.token_offsets(text)
+    }
+    fn embed(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        control: &Control,
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.0.embed(texts, kind, control)
+    }
 }

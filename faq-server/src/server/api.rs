@@ -207,7 +207,7 @@ pub(crate) struct AnswerView {
     pub(crate) reason: Option<&'static str>,
     /// Who answered.
     pub(crate) model: String,
-    /// The question that a follow-up was understood as.
+    /// The question that a follow-up or one with misspelled words was understood as.
     pub(crate) understood_as: Option<String>,
 }
 

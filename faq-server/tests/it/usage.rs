@@ -32,7 +32,7 @@ fn help_has_examples_and_every_verb_has_help() {
 #[test]
 fn wrong_use_is_2_and_says_why() {
     let world = World::with_handbook();
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 13] = [
         &["nonsense"],
         &["search"],
         &["search", "-k", "0", "leave"],
