@@ -3,11 +3,12 @@
 //! Reads `answerable.jsonl`, `unanswerable_near.jsonl` and `unanswerable_far.jsonl`, one JSON
 //! object a line with `question`, `split` and, where there is one, `answers`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use faq_core::{
     Answerability, AskOptions, Collection, Control, Phrases, SearchOptions, Signals, Threshold,
 };
@@ -82,13 +83,24 @@ impl Tally {
 pub fn read(path: &Path, split: &str, limit: usize) -> Result<Vec<Question>> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut questions = Vec::new();
+    let (mut questions, mut splits) = (Vec::new(), Vec::new());
     for (n, line) in text.lines().enumerate() {
         let question: Question = serde_json::from_str(line)
             .with_context(|| format!("{}:{} is no question", path.display(), n + 1))?;
         if question.split == split {
             questions.push(question);
+        } else {
+            splits.push(question.split);
         }
+    }
+    if questions.is_empty() {
+        let splits: BTreeSet<String> = splits.into_iter().collect();
+        let splits: Vec<String> = splits.into_iter().collect();
+        bail!(
+            "{} has no question of the split {split:?}; it has {}",
+            path.display(),
+            splits.join(" and ")
+        );
     }
     // Evenly from the whole file, so that a few questions still span its subjects.
     let step = questions.len().div_ceil(limit.max(1)).max(1);

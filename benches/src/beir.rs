@@ -3,11 +3,13 @@
 //! Owns the format and its errors; knows nothing of the engine.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
@@ -21,7 +23,6 @@ pub struct Document {
     #[serde(default)]
     pub title: String,
     /// Its text; may be empty.
-    #[serde(default)]
     pub text: String,
 }
 
@@ -60,18 +61,7 @@ impl DataSet {
     /// the line where one is wrong: text that is no JSON, a name that
     /// comes twice, a judgement of a question that there is not.
     pub fn read(dir: &Path, split: &str) -> Result<Self> {
-        if !dir.is_dir() {
-            return Err(Error::NoFolder {
-                path: dir.to_owned(),
-            });
-        }
-        let judgements = dir.join("qrels").join(format!("{split}.tsv"));
-        if !judgements.is_file() {
-            return Err(Error::NoSplit {
-                splits: splits(dir),
-                path: judgements,
-            });
-        }
+        let judgements = judgements(dir, split)?;
         let mut qrels = read_qrels(&judgements)?;
         qrels.retain(|_, grades| grades.values().any(|grade| *grade > 0));
 
@@ -93,15 +83,21 @@ impl DataSet {
         queries.retain(|query| qrels.contains_key(&query.id));
         if queries.len() != qrels.len() {
             let known: HashSet<&str> = queries.iter().map(|q| q.id.as_str()).collect();
-            let missing = qrels.keys().find(|id| !known.contains(id.as_str()));
-            return Err(Error::Line {
-                path: judgements,
-                line: 1,
-                problem: format!(
-                    "the question {missing:?} is judged, but {} does not have it",
-                    path.display()
-                ),
-            });
+            if let Some(missing) = qrels.keys().find(|id| !known.contains(id.as_str())) {
+                let of_it = |line: &Result<String>| {
+                    let line = line.as_deref().unwrap_or_default();
+                    line.split('\t').next().map(str::trim) == Some(missing)
+                };
+                let line = lines(&judgements)?.find(|(_, line)| of_it(line));
+                return Err(Error::Line {
+                    path: judgements,
+                    line: line.map_or(1, |(number, _)| number),
+                    problem: format!(
+                        "the question {missing:?} is judged, but {} does not have it",
+                        path.display()
+                    ),
+                });
+            }
         }
         let name = dir
             .file_name()
@@ -114,12 +110,65 @@ impl DataSet {
         })
     }
 
+    /// Relevant documents that the corpus does not have; nothing can find them.
+    pub fn missing_documents(&self) -> Vec<&str> {
+        let known: HashSet<&str> = self.corpus.iter().map(|d| d.id.as_str()).collect();
+        let judged = self.qrels.values().flatten();
+        let relevant = judged.filter(|(_, grade)| **grade > 0);
+        let mut missing: Vec<&str> = relevant
+            .map(|(id, _)| id.as_str())
+            .filter(|id| !known.contains(id))
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    /// SHA-256 over those of the files that it is read from, in hex.
+    ///
+    /// # Errors
+    /// Where one cannot be read.
+    pub fn digest(dir: &Path, split: &str) -> Result<String> {
+        let mut digest = Sha256::new();
+        let judgements = judgements(dir, split)?;
+        for path in [
+            dir.join("corpus.jsonl"),
+            dir.join("queries.jsonl"),
+            judgements,
+        ] {
+            let bytes = std::fs::read(&path).map_err(|cause| Error::Io { path, cause })?;
+            digest.update(Sha256::digest(bytes));
+        }
+        let mut hex = String::new();
+        for byte in digest.finalize() {
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Ok(hex)
+    }
+
     /// Keeps the first `most` questions and their judgements.
     pub fn limit_queries(&mut self, most: usize) {
         self.queries.truncate(most);
         let kept: HashSet<&str> = self.queries.iter().map(|q| q.id.as_str()).collect();
         self.qrels.retain(|id, _| kept.contains(id.as_str()));
     }
+}
+
+/// The file with the judgements of a split.
+fn judgements(dir: &Path, split: &str) -> Result<PathBuf> {
+    if !dir.is_dir() {
+        return Err(Error::NoFolder {
+            path: dir.to_owned(),
+        });
+    }
+    let path = dir.join("qrels").join(format!("{split}.tsv"));
+    if !path.is_file() {
+        return Err(Error::NoSplit {
+            splits: splits(dir),
+            path,
+        });
+    }
+    Ok(path)
 }
 
 /// Reads the documents of a data set in `dir`.
@@ -130,7 +179,7 @@ pub fn read_corpus(dir: &Path) -> Result<Vec<Document>> {
     read_unique(&dir.join("corpus.jsonl"), |d: &Document| &d.id)
 }
 
-/// Reads judgements: a header, then question, document and grade between tabs.
+/// Reads judgements: question, document and grade between tabs, below a header or without one.
 ///
 /// # Errors
 /// Names the line that is none, or that judges a pair a second time.
@@ -138,7 +187,8 @@ pub fn read_qrels(path: &Path) -> Result<Qrels> {
     let mut qrels = Qrels::new();
     for (number, line) in lines(path)? {
         let line = line?;
-        if number == 1 || line.trim().is_empty() {
+        let is_header = number == 1 && !line.trim_end().ends_with(|c: char| c.is_ascii_digit());
+        if is_header || line.trim().is_empty() {
             continue;
         }
         let wrong = |problem: String| Error::Line {

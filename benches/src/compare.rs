@@ -9,6 +9,16 @@ use crate::metrics::{self, Metric};
 use crate::significance::{ROUNDS, SEED, Tail, Test, randomisation};
 use crate::trec::Run;
 
+/// A difference with its sign and four digits; one that rounds to 0 has a plus.
+pub(crate) fn signed(difference: f64) -> String {
+    let text = format!("{difference:+.4}");
+    if text == "-0.0000" {
+        "+0.0000".to_owned()
+    } else {
+        text
+    }
+}
+
 /// Questions whose difference is smaller are ties.
 const TIE: f64 = 1e-9;
 
@@ -90,6 +100,16 @@ pub fn compare(a: &Run, b: &Run, set: &DataSet, metric: Metric, shown: usize) ->
     }
 }
 
+/// What `b` gained over `a`; a tie is 0.
+pub(crate) fn difference(a: f64, b: f64) -> f64 {
+    let difference = b - a;
+    if difference.abs() <= TIE {
+        0.0
+    } else {
+        difference
+    }
+}
+
 /// The `count` changes that are largest by `by`; equal ones in the order of the questions.
 fn largest(changes: &[Change], count: usize, by: fn(&Change) -> f64) -> Vec<Change> {
     let mut sorted: Vec<&Change> = changes.iter().collect();
@@ -100,12 +120,7 @@ fn largest(changes: &[Change], count: usize, by: fn(&Change) -> f64) -> Vec<Chan
 impl Change {
     /// What the second run gained.
     pub fn difference(&self) -> f64 {
-        let difference = self.b - self.a;
-        if difference.abs() <= TIE {
-            0.0
-        } else {
-            difference
-        }
+        difference(self.a, self.b)
     }
 }
 
@@ -119,14 +134,14 @@ impl fmt::Display for Comparison {
         let how = if exact { "all" } else { "drawn" };
         writeln!(
             out,
-            "{} over {} questions: A {:.4}, B {:.4}, difference {:+.4}\n\
+            "{} over {} questions: A {:.4}, B {:.4}, difference {}\n\
              p = {p_value:.5} (two-sided paired randomisation, {rounds} assignments, {how})\n\
              B wins {}, loses {}, ties {}",
             self.metric.name(),
             self.queries,
             self.a,
             self.b,
-            self.difference,
+            signed(self.difference),
             self.wins,
             self.losses,
             self.ties

@@ -36,6 +36,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A run is not over the questions that it is to be judged by.
+    #[error("{}: it has none of the questions of {set}; is it a run over another data set?", path.display())]
+    OtherQuestions {
+        /// The run.
+        path: PathBuf,
+        /// The data set.
+        set: String,
+    },
     /// A data set's folder is not there.
     #[error("{}: there is no such folder", path.display())]
     NoFolder {

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::beir::DataSet;
+use crate::compare::difference;
 use crate::metrics::{self, Metric, Metrics};
 use crate::significance::{ROUNDS, SEED, Tail, randomisation};
 use crate::trec::Run;
@@ -123,7 +124,10 @@ impl Baseline {
             let count = pairs.len().max(1) as f64;
             let baseline = pairs.iter().map(|(before, _)| before).sum::<f64>() / count;
             let now = pairs.iter().map(|(_, now)| now).sum::<f64>() / count;
-            let differences: Vec<f64> = pairs.iter().map(|(before, now)| now - before).collect();
+            let differences: Vec<f64> = pairs
+                .iter()
+                .map(|(before, now)| difference(*before, *now))
+                .collect();
             let p_value = randomisation(&differences, Tail::Lower, ROUNDS, SEED).p_value;
             Drop {
                 metric,

@@ -4,6 +4,8 @@
 //! A data set ranks documents and the engine ranks chunks, so a document's score is that of
 //! its best chunk.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -178,32 +180,49 @@ pub fn ingest(
 ) -> Result<IngestReport> {
     let folder = data.join("documents");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let mut names = HashSet::new();
     for (at, document) in corpus.iter().enumerate() {
-        write_if_new(&folder.join(file_name(at)), &page(document))?;
+        let name = file_name(at);
+        write_if_new(&folder.join(&name), &page(document))?;
+        names.insert(OsString::from(name));
     }
-    forget_moved(collection, &folder)?;
-    let options = IngestOptions {
-        prune: true,
-        ..IngestOptions::default()
-    };
-    let mut report = collection.ingest(&[folder], &options, &Control::new(), progress)?;
+    // Another corpus may have been here.
+    for entry in std::fs::read_dir(&folder)?.flatten() {
+        if !names.contains(&entry.file_name()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    let mut report = ingest_alone(collection, &folder, progress)?;
     for failure in &mut report.failed {
         name_document(failure, corpus);
     }
     Ok(report)
 }
 
-/// Removes the documents that lay elsewhere when they were ingested: a folder that was moved or copied brings
-/// them along, and each would be there twice.
-fn forget_moved(collection: &Collection, folder: &Path) -> Result<()> {
-    let here = folder.canonicalize()?;
+/// Ingests a folder into a collection that holds nothing else then: what came from another folder, or from this
+/// one before it was moved, is removed.
+///
+/// # Errors
+/// Where the folder cannot be read or the engine cannot go on.
+pub fn ingest_alone(
+    collection: &Collection,
+    folder: &Path,
+    progress: &mut dyn FnMut(&faq_core::Progress),
+) -> Result<IngestReport> {
+    let here = folder
+        .canonicalize()
+        .with_context(|| folder.display().to_string())?;
     let documents = collection.documents()?.into_iter();
-    let moved = documents.filter(|document| !Path::new(&document.source).starts_with(&here));
-    let moved: Vec<_> = moved.map(|document| document.id).collect();
-    if !moved.is_empty() {
-        collection.delete(&moved)?;
+    let others = documents.filter(|document| !Path::new(&document.source).starts_with(&here));
+    let others: Vec<_> = others.map(|document| document.id).collect();
+    if !others.is_empty() {
+        collection.delete(&others)?;
     }
-    Ok(())
+    let options = IngestOptions {
+        prune: true,
+        ..IngestOptions::default()
+    };
+    Ok(collection.ingest(&[folder.to_owned()], &options, &Control::new(), progress)?)
 }
 
 /// Asks every question and ranks documents for it.

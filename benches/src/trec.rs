@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::beir::lines;
+use crate::beir::{DataSet, lines};
 use crate::{Error, Result};
 
 /// Ranked documents of each question.
@@ -89,6 +89,21 @@ impl Run {
         std::fs::write(path, text).map_err(|cause| Error::Io {
             path: path.to_owned(),
             cause,
+        })
+    }
+
+    /// Reads a run over the questions of `set`.
+    ///
+    /// # Errors
+    /// As [`Run::read`], and where it has none of these questions.
+    pub fn read_for(path: &Path, set: &DataSet) -> Result<Self> {
+        let run = Self::read(path)?;
+        if run.queries().any(|id| set.qrels.contains_key(id)) {
+            return Ok(run);
+        }
+        Err(Error::OtherQuestions {
+            path: path.to_owned(),
+            set: set.name.clone(),
         })
     }
 

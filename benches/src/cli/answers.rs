@@ -15,7 +15,7 @@ use faq_bench::{follow_ups as pairs, injections, verify};
 use faq_core::{Answerer, AskOptions, Collection, Engine, FollowUps, Prompts};
 use serde_json::Value;
 
-use super::{Folder, bar, ingest, print};
+use super::{Folder, at_least_one, bar, ingest, print};
 
 /// Ask questions with known answers and without any; count right, wrong and silent
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Answers {
     #[arg(long, default_value = "report")]
     split: String,
     /// Most questions of each kind, taken evenly
-    #[arg(long, value_name = "N", default_value_t = 300)]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = at_least_one)]
     limit: usize,
     /// What is measured
     #[arg(long, value_enum, default_value_t = Measured::Answers)]

@@ -10,7 +10,7 @@ use faq_bench::calibration::{self, Calibration};
 use faq_bench::retrieve::{self, IndexSettings};
 use faq_core::AskOptions;
 
-use super::{Folder, bar, ingest, print, read_set};
+use super::{Folder, at_least_one, bar, ingest, print, read_set};
 
 /// Show how far the probability of answers can be trusted on sets of your own
 #[derive(Args)]
@@ -27,7 +27,7 @@ pub(crate) struct CalibrationArgs {
     #[arg(long, default_value = "test")]
     split: String,
     /// Use the first N questions of each
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit_queries: Option<usize>,
     /// The model folder
     #[arg(long, env = "FAQ_MODELS_DIR", value_name = "DIR")]

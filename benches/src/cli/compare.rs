@@ -43,7 +43,10 @@ pub(crate) struct Compare {
 
 pub(super) fn compare(args: &Compare) -> Result<()> {
     let set = args.judged.read()?;
-    let (a, b) = (trec::Run::read(&args.a)?, trec::Run::read(&args.b)?);
+    let (a, b) = (
+        trec::Run::read_for(&args.a, &set)?,
+        trec::Run::read_for(&args.b, &set)?,
+    );
     let comparison = compare::compare(&a, &b, &set, args.metric, args.show);
     show(args.json, &comparison)
 }

@@ -91,7 +91,7 @@ pub(super) fn gate(args: &Gate) -> Result<ExitCode> {
     }
     let mut settings = String::from("a run that was read");
     let run = if let Some(path) = &args.run {
-        trec::Run::read(path)?
+        trec::Run::read_for(path, &set)?
     } else {
         let way = &ways[0];
         settings = way.label();

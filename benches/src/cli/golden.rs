@@ -7,7 +7,6 @@ use faq_bench::golden::Golden;
 use faq_bench::golden::judge::{GoldenReport, GoldenRun, Judge};
 use faq_bench::report::IndexSize;
 use faq_bench::{memory, retrieve};
-use faq_core::{Control, IngestOptions};
 
 use super::run::{Run, Way, refused};
 use super::{Folder, bar, show};
@@ -32,19 +31,10 @@ pub(super) fn run(args: &Run, file: &Path, ways: Vec<Way>) -> Result<()> {
     let collection = retrieve::open(folder.path(), &args.search.index())?;
     let bar = bar(0, "{pos}/{len} {msg}");
     bar.set_message("documents");
-    let options = IngestOptions {
-        prune: true,
-        ..IngestOptions::default()
-    };
-    let ingested = collection.ingest(
-        std::slice::from_ref(&docs),
-        &options,
-        &Control::new(),
-        &mut |at| {
-            bar.set_length(at.files_total as u64);
-            bar.set_position(at.files_done as u64);
-        },
-    )?;
+    let ingested = retrieve::ingest_alone(&collection, &docs, &mut |at| {
+        bar.set_length(at.files_total as u64);
+        bar.set_position(at.files_done as u64);
+    })?;
     args.search.prepare(&collection)?;
     let refused = refused(&ingested);
     let judge = Judge::new(&collection, &golden, file, &docs, &refused)?;

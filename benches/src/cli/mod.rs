@@ -82,7 +82,7 @@ struct Judged {
     #[arg(long, default_value = "test")]
     split: String,
     /// Use the first N questions only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit_queries: Option<usize>,
 }
 
@@ -97,7 +97,25 @@ fn read_set(dir: &Path, split: &str, limit_queries: Option<usize>) -> Result<Dat
     if let Some(most) = limit_queries {
         set.limit_queries(most);
     }
+    let missing = set.missing_documents();
+    if let [first, ..] = missing[..] {
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {} relevant documents are not in {}, {first:?} for one; they count as not found",
+            missing.len(),
+            dir.join("corpus.jsonl").display()
+        );
+    }
     Ok(set)
+}
+
+/// A number that may not be 0.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 is too few; give 1 or more".to_owned()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("give a whole number from 1".to_owned()),
+    }
 }
 
 /// A folder that is kept, or one that is removed when this is dropped.

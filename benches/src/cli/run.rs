@@ -12,7 +12,7 @@ use faq_core::{
     Rerank, VectorSearch,
 };
 
-use super::{Folder, bar, golden, ingest, read_set, show};
+use super::{Folder, at_least_one, bar, golden, ingest, read_set, show};
 
 /// Ingest judged data, ask its questions, score the rankings
 ///
@@ -57,7 +57,7 @@ pub(crate) struct Run {
     #[arg(long, default_value = "test")]
     split: String,
     /// Ask the first N questions only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     limit_queries: Option<usize>,
     /// Put a slip of the keyboard into a word of each question; the seed decides which
     #[arg(long, value_name = "SEED")]
@@ -110,9 +110,9 @@ pub(super) struct SearchArgs {
     /// Most tokens of a chunk
     #[arg(long, value_name = "TOKENS", default_value_t = ChunkConfig::default().size)]
     chunk_size: usize,
-    /// Tokens that neighbouring chunks share at most
-    #[arg(long, value_name = "TOKENS", default_value_t = ChunkConfig::default().overlap)]
-    chunk_overlap: usize,
+    /// Tokens that neighbouring chunks share at most [default: a fifth of --chunk-size]
+    #[arg(long, value_name = "TOKENS")]
+    chunk_overlap: Option<usize>,
     /// Embedding model, a name or a path
     #[arg(long, default_value = DEFAULT_EMBEDDING_MODEL, value_name = "MODEL")]
     model: String,
@@ -202,7 +202,7 @@ impl SearchArgs {
             precision: self.precision,
             chunking: ChunkConfig {
                 size: self.chunk_size,
-                overlap: self.chunk_overlap,
+                overlap: self.chunk_overlap.unwrap_or(self.chunk_size / 5),
             },
             // A graph that is asked for is there from the first vector on.
             graph_min_vectors: self.wants_graph().then_some(1),

@@ -28,7 +28,7 @@ pub(crate) struct Score {
 
 pub(super) fn score(args: &Score) -> Result<()> {
     let set = args.judged.read()?;
-    let scores = metrics::mean(&trec::Run::read(&args.run)?, &set.qrels);
+    let scores = metrics::mean(&trec::Run::read_for(&args.run, &set)?, &set.qrels);
     let text = if args.json {
         serde_json::to_string(&scores)? + "\n"
     } else {

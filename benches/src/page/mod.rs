@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::beir::DataSet;
-use crate::compare::{Change, Comparison, compare};
+use crate::compare::{Change, Comparison, compare, signed};
 use crate::latency::Stages;
 use crate::metrics::{Metric, Metrics, shown};
 use crate::report::{self, IndexSize, Report};
@@ -112,7 +112,13 @@ impl Page {
     /// # Errors
     /// Names the line of a file that is wrong.
     pub fn add_comparison(&mut self, a: &Path, b: &Path, set: &DataSet, split: &str) -> Result<()> {
-        let found = compare(&Run::read(a)?, &Run::read(b)?, set, QUALITY, SHOWN);
+        let found = compare(
+            &Run::read_for(a, set)?,
+            &Run::read_for(b, set)?,
+            set,
+            QUALITY,
+            SHOWN,
+        );
         self.comparisons.push(Versus {
             data: format!("{}/{split}", set.name),
             a: a.display().to_string(),
@@ -397,7 +403,7 @@ fn differences(versus: &Versus) -> String {
         "no more than chance would make"
     };
     let mut page = format!(
-        "<h3>B {} against A {}</h3>\n<p>{} over {} questions: A {:.4}, B {:.4}, difference {:+.4}; \
+        "<h3>B {} against A {}</h3>\n<p>{} over {} questions: A {:.4}, B {:.4}, difference {}; \
          p = {:.5} (two-sided paired randomisation), {verdict}. B wins {}, loses {}, ties {}.</p>\n",
         Text(&versus.b),
         Text(&versus.a),
@@ -405,7 +411,7 @@ fn differences(versus: &Versus) -> String {
         found.queries,
         found.a,
         found.b,
-        found.difference,
+        signed(found.difference),
         found.test.p_value,
         found.wins,
         found.losses,
@@ -427,7 +433,7 @@ fn differences(versus: &Versus) -> String {
                 ("", query.clone()),
                 ("", format!("{a:.4}")),
                 ("", format!("{b:.4}")),
-                (class, format!("{:+.4}", change.difference())),
+                (class, signed(change.difference())),
             ]);
         }
         let _ = write!(page, "<p>{title}</p>\n{table}");

@@ -1,5 +1,6 @@
 //! The finished cells of a sweep: a JSON object a line, appended as they come.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ pub struct Row {
     pub id: String,
     /// The settings.
     pub cell: Cell,
+    /// SHA-256 of the data set's files when it was measured, in hex.
+    #[serde(default)]
+    pub data: String,
     /// Documents in the corpus.
     pub documents: usize,
     /// Of these, the ones that the engine refused.
@@ -93,7 +97,7 @@ impl Journal {
     }
 }
 
-/// Reads the finished cells of a sweep.
+/// Reads the finished cells of a sweep; of a cell that was measured again, what came of it last.
 ///
 /// # Errors
 /// Names the file, and the line that is none.
@@ -107,7 +111,12 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
         .iter()
         .rposition(|b| *b == b'\n')
         .map_or(0, |at| at + 1);
-    parse(path, &bytes[..whole])
+    let mut rows = parse(path, &bytes[..whole])?;
+    let mut seen = HashSet::new();
+    rows.reverse();
+    rows.retain(|row| seen.insert(row.id.clone()));
+    rows.reverse();
+    Ok(rows)
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Row>> {

@@ -8,6 +8,8 @@ mod cell;
 mod config;
 mod journal;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -66,6 +68,8 @@ pub struct Sweep {
     /// Where finished cells are written.
     results: PathBuf,
     cells: Vec<Planned>,
+    /// What [`DataSet::digest`] gives for each data set and split.
+    digests: BTreeMap<(PathBuf, String), String>,
 }
 
 /// An index that is open, with the data set that it was made from.
@@ -82,15 +86,36 @@ impl Sweep {
     /// `NAME.results.jsonl` and `NAME.results/`; indexes into `indexes`, or beside it too.
     ///
     /// # Errors
-    /// What [`Config::read`] says.
+    /// What [`Config::read`] says, and the data set that cannot be read.
     pub fn plan(path: &Path, indexes: Option<&Path>, models: Option<&Path>) -> crate::Result<Self> {
         let config = Config::read(path)?;
+        let base = path.parent().unwrap_or(Path::new("")).to_owned();
+        let cells = cell::plan(&config, models);
+        let mut digests = BTreeMap::new();
+        for Planned { cell, .. } in &cells {
+            let key = (cell.set.clone(), cell.split.clone());
+            if let Entry::Vacant(new) = digests.entry(key) {
+                new.insert(DataSet::digest(&base.join(&cell.set), &cell.split)?);
+            }
+        }
         Ok(Self {
-            base: path.parent().unwrap_or(Path::new("")).to_owned(),
+            base,
             indexes: indexes.map_or_else(|| path.with_extension("index"), Path::to_owned),
             results: path.with_extension("results.jsonl"),
-            cells: cell::plan(&config, models),
+            cells,
+            digests,
         })
+    }
+
+    /// The data set of a cell, as it is now.
+    fn digest(&self, cell: &Cell) -> &str {
+        let key = (cell.set.clone(), cell.split.clone());
+        self.digests.get(&key).map_or("", String::as_str)
+    }
+
+    /// Whether a row is what came of a cell, with the data set as it is now.
+    fn is_of(&self, row: &Row, cell: &Cell) -> bool {
+        row.cell == *cell && row.data == self.digest(cell)
     }
 
     /// The cells in the order in which they are run.
@@ -119,7 +144,7 @@ impl Sweep {
             return Ok(Vec::new());
         }
         let mut rows = read(&self.results)?;
-        rows.retain(|row| self.cells().any(|cell| *cell == row.cell));
+        rows.retain(|row| self.cells().any(|cell| self.is_of(row, cell)));
         Ok(rows)
     }
 
@@ -147,7 +172,7 @@ impl Sweep {
         let rankings = self.results.with_extension("");
         std::fs::create_dir_all(&rankings).with_context(|| rankings.display().to_string())?;
         let is_done =
-            |planned: &Planned, rows: &[Row]| rows.iter().any(|row| row.cell == planned.cell);
+            |planned: &Planned, rows: &[Row]| rows.iter().any(|row| self.is_of(row, &planned.cell));
         let earlier = self
             .cells
             .iter()
@@ -264,6 +289,7 @@ impl Sweep {
         Ok(Row {
             id,
             cell: planned.cell.clone(),
+            data: self.digest(&planned.cell).to_owned(),
             documents: set.corpus.len(),
             refused: open.refused,
             queries: of,

@@ -25,6 +25,11 @@ fn only_questions_with_something_to_find_are_asked() {
     let asked: Vec<&str> = set.queries.iter().map(|q| q.id.as_str()).collect();
     assert_eq!(asked, ["q2"]);
     assert_eq!(set.qrels["q2"]["d1"], 2);
+    assert!(set.missing_documents().is_empty());
+    write(dir.path(), CORPUS, QUERIES, "q2\td1\t1\nq2\td9\t1\n");
+    let headless = DataSet::read(dir.path(), "test").unwrap();
+    assert_eq!(headless.qrels["q2"]["d1"], 1);
+    assert_eq!(headless.missing_documents(), ["d9"]);
     set.limit_queries(0);
     assert!(set.queries.is_empty() && set.qrels.is_empty());
 }
@@ -33,13 +38,19 @@ fn only_questions_with_something_to_find_are_asked() {
 fn errors_name_the_file_and_the_line() {
     for (corpus, queries, qrels, says) in [
         (
-            "{\"_id\":\"d1\"}\n{\"_id\":",
+            "{\"_id\":\"d1\",\"text\":\"\"}\n{\"_id\":",
             QUERIES,
             QRELS,
             "corpus.jsonl, line 2: ",
         ),
         (
-            "{\"_id\":\"d\"}\n\n{\"_id\":\"d\"}",
+            "{\"_id\":\"d1\",\"txt\":\"Iron rusts.\"}",
+            QUERIES,
+            QRELS,
+            "corpus.jsonl, line 1: missing field `text`",
+        ),
+        (
+            "{\"_id\":\"d\",\"text\":\"\"}\n\n{\"_id\":\"d\",\"text\":\"\"}",
             QUERIES,
             QRELS,
             "corpus.jsonl, line 3: the name \"d\"",
@@ -71,8 +82,8 @@ fn errors_name_the_file_and_the_line() {
         (
             CORPUS,
             QUERIES,
-            "h\nq9\td1\t1\n",
-            "the question Some(\"q9\") is judged",
+            "h\nq2\td1\t1\nq9\td1\t1\n",
+            "test.tsv, line 3: the question \"q9\" is judged",
         ),
     ] {
         let dir = tempfile::tempdir().unwrap();

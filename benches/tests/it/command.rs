@@ -103,17 +103,20 @@ fn a_run_reports_quality_times_and_sizes() {
 }
 
 #[test]
-fn a_folder_that_was_moved_has_its_documents_once() {
+fn an_index_holds_the_set_that_is_asked_alone() {
     let dir = tempfile::tempdir().unwrap();
-    small_set(dir.path());
-    for (from, to) in [("first", "first"), ("first", "second")] {
-        if from != to {
-            std::fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
-        }
-        let run = ["run", "--beir", "small", "--data", to, "--json"];
+    let set = small_set(dir.path());
+    let chunks = |index: &str| {
+        let run = ["run", "--beir", "small", "--data", index, "--json"];
         let report: Value = serde_json::from_str(&said(&bench(dir.path(), &run))).unwrap();
-        assert_eq!(report["index"]["chunks"], 5);
-    }
+        report["index"]["chunks"].as_u64().unwrap()
+    };
+    assert_eq!(chunks("first"), 5);
+    std::fs::rename(dir.path().join("first"), dir.path().join("second")).unwrap();
+    assert_eq!(chunks("second"), 5);
+    let (smaller, _) = CORPUS.rsplit_once("{\"_id\":\"gold\"").unwrap();
+    std::fs::write(set.join("corpus.jsonl"), smaller).unwrap();
+    assert_eq!(chunks("second"), 4);
 }
 
 #[test]
@@ -173,6 +176,7 @@ fn wrong_use_is_named() {
     let dir = tempfile::tempdir().unwrap();
     small_set(dir.path());
     std::fs::write(dir.path().join("bad.trec"), "q1 Q0 apple 1\n").unwrap();
+    std::fs::write(dir.path().join("other.trec"), "x Q0 apple 1 1 me\n").unwrap();
     for (args, code, says) in [
         (
             vec!["run", "--beir", "small", "--fusion", "rrf:x"],
@@ -185,6 +189,16 @@ fn wrong_use_is_named() {
             "is no reranking",
         ),
         (vec!["run", "--beir", "none"], 1, "there is no such folder"),
+        (
+            vec!["run", "--beir", "small", "--limit-queries", "0"],
+            2,
+            "0 is too few",
+        ),
+        (
+            vec!["compare", "other.trec", "other.trec", "--beir", "small"],
+            1,
+            "none of the questions of small",
+        ),
         (
             vec![
                 "run",

@@ -27,6 +27,7 @@ fn write(dir: &Path, text: &str) {
 #[test]
 fn cells_that_ask_the_same_are_one() {
     let dir = tempfile::tempdir().unwrap();
+    small_set(dir.path());
     write(dir.path(), GRID);
     let sweep = Sweep::plan(&dir.path().join("grid.toml"), None, None).unwrap();
     let labels: Vec<String> = sweep.cells().map(ToString::to_string).collect();
@@ -149,6 +150,17 @@ fn a_sweep_that_was_killed_goes_on() {
         rows.iter().map(|r| (r.id.clone(), metrics(r))).collect()
     };
     assert_eq!(quality(&after), quality(&rows));
+
+    // Another judgement: what was measured by the one before is not taken for it.
+    let judgements = dir.path().join("small/qrels/test.tsv");
+    let changed = std::fs::read_to_string(&judgements).unwrap() + "q1\tgold\t1\n";
+    std::fs::write(judgements, changed).unwrap();
+    let listed = said(&bench(dir.path(), &["sweep", "grid.toml", "--dry-run"]));
+    assert!(listed.contains("4 cells, 0 of them finished"), "{listed}");
+    said(&bench(dir.path(), &["sweep", "grid.toml"]));
+    let anew = sweep::read(&results).unwrap();
+    assert_eq!(anew.len(), 4);
+    assert_ne!(quality(&anew), quality(&rows));
 
     std::fs::write(&results, "{}\n").unwrap();
     let error = complaint(&bench(dir.path(), &["sweep", "grid.toml"]), 1);

@@ -78,10 +78,37 @@ struct RecordedOptions {
     instructions: Option<String>,
 }
 
+impl RecordedPassage {
+    /// Whether its ranges lie within its text, between letters.
+    fn fits(&self) -> bool {
+        let Passage {
+            text,
+            byte_range: all,
+            best_window,
+            ..
+        } = &self.passage;
+        let lies_within = |range: &ByteRange| {
+            let ends = [range.start, range.end].map(|at| at.checked_sub(all.start));
+            range.start <= range.end
+                && ends
+                    .iter()
+                    .all(|at| at.is_some_and(|at| text.is_char_boundary(at)))
+        };
+        all.start <= all.end
+            && all.end - all.start == text.len()
+            && self.windows.iter().chain(best_window).all(lies_within)
+    }
+}
+
 impl Recording {
     /// The answer that was given.
     pub fn answer(&self) -> &str {
         &self.answer
+    }
+
+    /// Who answered: `extractive`, or a model's name and digest.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// The question that was answered.
@@ -101,6 +128,13 @@ impl Recording {
     pub fn from_json(json: &str) -> Result<Self> {
         let recording: Self = serde_json::from_str(json)
             .map_err(|e| Error::invalid(format!("this is no recording of an answer: {e}")))?;
+        let mut recorded = recording.parts.iter().flat_map(|part| &part.passages);
+        if let Some(wrong) = recorded.find(|recorded| !recorded.fits()) {
+            return Err(Error::invalid(format!(
+                "the recording was changed: the ranges of {} lie outside its text",
+                wrong.passage.chunk_id
+            )));
+        }
         if recording.version != VERSION {
             return Err(Error::invalid(format!(
                 "the recording has version {}, and this program reads version {VERSION}",

@@ -162,9 +162,36 @@ impl<'a> Speaker<'a> {
     }
 }
 
-/// `It costs 12 euros.` and 2 give `It costs 12 euros [2].`
+/// `It costs 12 euros.` and 2 give `It costs 12 euros [2].`; the stop of an abbreviation stays where it is:
+/// `until 6 a.m. [2]`.
 fn with_marker(between: &str, sentence: &str, number: usize) -> String {
     let body = sentence.trim_end_matches(['.', '!', '?', '。', ';', ',']);
+    let last = body.rsplit(char::is_whitespace).next().unwrap_or(body);
+    let is_abbreviated =
+        last.contains('.') && last.split('.').all(|part| part.chars().count() == 1);
+    if is_abbreviated {
+        return format!("{between}{sentence} [{number}]");
+    }
     let stop = &sentence[body.len()..];
     format!("{between}{body} [{number}]{stop}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_marker;
+
+    #[test]
+    fn a_marker_stands_before_a_stop_and_behind_an_abbreviation() {
+        for (sentence, marked) in [
+            ("It costs 12 euros.", "It costs 12 euros [2]."),
+            ("Is it so?!", "Is it so [2]?!"),
+            ("It opens at 6 a.m.", "It opens at 6 a.m. [2]"),
+            ("He moved to the U.S.", "He moved to the U.S. [2]"),
+            ("It costs 0.38 euros.", "It costs 0.38 euros [2]."),
+            ("It costs 0.38.", "It costs 0.38 [2]."),
+            ("See faq.toml.", "See faq.toml [2]."),
+        ] {
+            assert_eq!(with_marker("", sentence, 2), marked);
+        }
+    }
 }

@@ -133,8 +133,14 @@ impl Prompts {
                 "the prompts have more than {MOST_BYTES} bytes"
             )));
         }
-        let prompts: Self = toml::from_str(text)
-            .map_err(|e| Error::invalid(format!("the prompts cannot be read: {}", e.message())))?;
+        let prompts: Self = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or_else(String::new, |before| {
+                format!(", line {}", before.matches('\n').count() + 1)
+            });
+            let what = error.message();
+            Error::invalid(format!("the prompts cannot be read{line}: {what}"))
+        })?;
         prompts.check()?;
         Ok(prompts)
     }
@@ -162,6 +168,16 @@ impl Prompts {
         ];
         if let Some((field, _, place)) = places.iter().find(|(_, text, p)| !text.contains(p)) {
             return wrong(field, &format!("lacks {place}"));
+        }
+        for (field, text) in [
+            ("answer.rules", &self.answer.rules),
+            ("answer.tone", &self.answer.tone),
+            ("answer.question", &self.answer.question),
+            ("rewrite.question", &self.rewrite.question),
+        ] {
+            if let Some(place) = unknown_place(text) {
+                return wrong(field, &format!("has {place}, which stands for nothing"));
+            }
         }
         let examples = [
             ("answer.examples", self.answer.examples.len()),
@@ -225,6 +241,18 @@ impl Prompts {
             AbstainReason::Unsupported => &self.silence.unsupported,
         }
     }
+}
+
+/// The first word in braces that is no place to be filled in.
+fn unknown_place(text: &str) -> Option<&str> {
+    const PLACES: [&str; 4] = ["dont_know", "earlier", "question", "tone"];
+    let mut starts = text.match_indices('{').map(|(at, _)| at);
+    starts.find_map(|at| {
+        let end = at + text[at..].find('}')?;
+        let word = &text[at + 1..end];
+        let is_word = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        (is_word && !PLACES.contains(&word)).then(|| &text[at..=end])
+    })
 }
 
 impl AnswerPrompt {
@@ -330,6 +358,12 @@ mod tests {
             ("Question: {question}\n", "", "answer.question"),
             ("{earlier}\n", "", "rewrite.question"),
             ("[silence]", "colour = 1\n[silence]", "colour"),
+            (
+                "Question: {question}\n",
+                "{question} {dontknow}\n",
+                "{dontknow}",
+            ),
+            ("version = 2", "version = ", "line"),
             ("no_hits = ", "no_hit = ", "no_hit"),
         ] {
             let error = Prompts::parse(&shipped.replacen(from, to, 1)).unwrap_err();

@@ -544,6 +544,11 @@ fn an_answer_can_be_given_again_from_what_it_was_made_from() {
             .contains("the model was extractive")
     );
     assert!(Recording::from_json("{}").is_err());
+    let json = recording.to_json().unwrap();
+    let cut = json.replacen("twenty-eight days of annual leave a year", "28 days", 1);
+    assert_ne!(cut, json);
+    let error = Recording::from_json(&cut).unwrap_err();
+    assert!(error.to_string().contains("was changed"), "{error}");
     let later = recording
         .to_json()
         .unwrap()

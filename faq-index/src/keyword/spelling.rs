@@ -87,8 +87,16 @@ impl<'a> Dictionary<'a> {
                 known.insert(word, self.is_known(word)?);
             }
         }
-        let unknown = known.values().filter(|known| !**known).count();
-        if known.len() > FEW_WORDS && unknown * 2 > known.len() {
+        // A short word that no chunk holds, such as "ins" or "will", tells nothing.
+        let told = known.iter().filter(|(word, known)| {
+            **known || letters(word).is_some_and(|letters| letters >= MIN_LETTERS)
+        });
+        let (mut told_words, mut unknown) = (0, 0);
+        for (_, known) in told {
+            told_words += 1;
+            unknown += usize::from(!known);
+        }
+        if told_words > FEW_WORDS && unknown * 2 > told_words {
             return Ok(Vec::new());
         }
         let misspelled = |one: &&Asked| !one.exact && known.get(one.word.as_str()) == Some(&false);

@@ -35,9 +35,12 @@ pub(super) fn run(common: &Common, args: &AskArgs, out: &mut Output) -> Result<O
     options.filter = filter;
     options.explain = args.explain;
     args.reading.set(&mut options);
+    let record = args.record.as_deref();
+    // Before anything is asked: an answer may take long.
+    let file = record.map(replay::open).transpose()?;
     let mut recording = None;
     let mut ask = |on_event: &mut dyn FnMut(AnswerEvent<'_>)| {
-        if args.record.is_none() {
+        if record.is_none() {
             return collection.ask(&args.question, &options, &control, on_event);
         }
         let (answer, recorded) =
@@ -50,14 +53,15 @@ pub(super) fn run(common: &Common, args: &AskArgs, out: &mut Output) -> Result<O
     } else {
         stream(&mut ask, &control, out)?
     };
-    if let (Some(path), Some(recording)) = (&args.record, recording) {
-        replay::keep(path, &recording)?;
-    }
     if out.is_json() {
         out.json(&answer)?;
     } else {
         sources(&answer.sources, out)?;
         explain::show(&answer, out)?;
+    }
+    if let (Some(path), Some(file), Some(recording)) = (record, file, recording) {
+        out.flush()?;
+        replay::keep(path, file, &recording)?;
     }
     Ok(Outcome::Done)
 }
