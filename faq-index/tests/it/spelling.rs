@@ -182,6 +182,20 @@ fn a_question_in_words_that_nobody_knows_is_not_guessed_at() {
 }
 
 #[test]
+fn short_words_that_nobody_knows_make_no_other_language() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = open(dir.path());
+    let text = "Reisen im Ausland genehmigt die Leitung.";
+    collection
+        .write(upsert([in_language(1, "de", text)]))
+        .unwrap();
+    assert_eq!(
+        read(&collection, "Wer genemigt Reisen ins Auslnad?"),
+        "Wer genehmigt Reisen ins Ausland?"
+    );
+}
+
+#[test]
 fn only_words_that_may_be_found_are_suggested() {
     let dir = tempfile::tempdir().unwrap();
     let collection = open(dir.path());
