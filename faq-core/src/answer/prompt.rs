@@ -21,7 +21,8 @@ pub(super) struct Prompt {
 
 /// Builds the prompt within [`AskOptions::prompt_tokens`] of the generator. The question is always whole.
 /// Passages share what is left: each may have as much as the others, what a short one leaves goes to the
-/// longer ones, and one that does not fit is cut down to the sentences around its best one.
+/// longer ones, and one that does not fit is cut down to the sentences around its best one. The last are left out
+/// where the others would be cut to scraps.
 pub(super) fn build(
     question: &str,
     evidence: &[Evidence],
@@ -59,8 +60,7 @@ pub(super) fn build(
         .iter()
         .map(|e| generator.count_tokens(&passage(e, 1)))
         .collect::<Result<Vec<_>, _>>()?;
-    let fitting = evidence.len().min(left / LEAST_PASSAGE);
-    let share = fair_share(&costs[..fitting], left);
+    let (fitting, share) = shared(&costs, left);
     let mut kept: Vec<Evidence> = Vec::new();
     let mut user = String::new();
     for candidate in &evidence[..fitting] {
@@ -96,6 +96,19 @@ const PER_MESSAGE: usize = 8;
 
 /// Fewest tokens that are worth a passage.
 const LEAST_PASSAGE: usize = 48;
+
+/// Fewest tokens that a passage is cut to while others stand beside it: three passages that can be read tell a
+/// small model more than five scraps.
+const LEAST_CUT: usize = 180;
+
+/// How many of the first passages go into `room`, and the most that each of them can have.
+fn shared(costs: &[usize], room: usize) -> (usize, usize) {
+    let most = costs.len().min(room / LEAST_PASSAGE);
+    let ways = (1..=most).rev().map(|n| (n, fair_share(&costs[..n], room)));
+    let is_scrap = |share: usize| move |cost: &usize| *cost > share && share < LEAST_CUT;
+    let mut ways = ways.filter(|(n, share)| *n == 1 || !costs[..*n].iter().any(is_scrap(*share)));
+    ways.next().unwrap_or((0, room))
+}
 
 /// The most that each of `needs` can have so that all together have `room`.
 fn fair_share(needs: &[usize], room: usize) -> usize {
@@ -185,5 +198,17 @@ mod tests {
         assert_eq!(fair_share(&[100, 100, 100], 300), 300);
         assert_eq!(fair_share(&[50, 400, 400], 450), 200);
         assert_eq!(fair_share(&[], 10), 10);
+    }
+
+    #[test]
+    fn passages_that_would_be_cut_to_scraps_are_left_out() {
+        assert_eq!(shared(&[250; 5], 602), (3, 200));
+        assert_eq!(shared(&[100; 5], 602), (5, 602));
+        assert_eq!(shared(&[90, 300, 300, 90], 602), (4, 211));
+        assert_eq!(shared(&[900; 5], 2000), (5, 400));
+        assert_eq!(shared(&[900; 5], 150), (1, 150));
+        assert_eq!(shared(&[50, 60], 150), (2, 150));
+        assert_eq!(shared(&[900; 5], 40), (0, 40));
+        assert_eq!(shared(&[], 602), (0, 602));
     }
 }

@@ -23,7 +23,7 @@ struct Listing<'a> {
 }
 
 pub(super) fn list(common: &Common, out: &mut Output) -> Result<Outcome> {
-    let collection = common.existing()?;
+    let collection = common.reading()?;
     let documents = collection.documents()?;
     let stats = collection.stats()?;
     if out.is_json() {

@@ -403,6 +403,23 @@ fn a_second_process_is_told_who_came_first() {
 }
 
 #[test]
+fn who_reads_keeps_nobody_from_reading() {
+    let world = World::with_handbook();
+    let mut config = faq_core::EngineConfig::new(world.path("data"));
+    config.access = faq_core::Access::ReadOnly;
+    let engine = faq_core::Engine::with_config(config).unwrap();
+    let held = engine.existing_collection("default").unwrap();
+    for args in [["search", "--json", "leave"], ["ask", "--json", "leave"]] {
+        world.ok(&args);
+    }
+    assert_eq!(world.ok(&["list", "--json"])["stats"]["documents"], 3);
+    world
+        .run(&["ingest", "--json", &world.at("docs")])
+        .failed(1, "locked");
+    assert_eq!(held.stats().unwrap().documents, 3);
+}
+
+#[test]
 fn questions_that_are_none_are_wrong_use() {
     let world = World::with_handbook();
     unharmed(&world, |world| {
