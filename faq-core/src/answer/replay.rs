@@ -56,6 +56,7 @@ pub struct Recording {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct RecordedPart {
     text: String,
+    #[serde(default)]
     foreign: bool,
     passages: Vec<RecordedPassage>,
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use faq_core::{ChunkConfig, DEFAULT_COLLECTION, EngineConfig, FollowUps, Mode, Precision};
+use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision};
 
 use super::spelling::SpellingArgs;
+use super::values::{at_least_one, cosine, follow_ups, tag, temperature, threads};
 
 /// Where everything is kept when nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "faq-data";
@@ -605,48 +606,6 @@ pub(super) struct DemoArgs {
     pub(super) address_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) generator: GeneratorArgs,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("0 is too few; give 1 or more".to_owned()),
-        Ok(n) => Ok(n),
-        Err(_) => Err("give a whole number from 1".to_owned()),
-    }
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    const MOST: usize = EngineConfig::MOST_THREADS;
-    match text.parse() {
-        Ok(n) if (1..=MOST).contains(&n) => Ok(n),
-        _ => Err(format!("give a whole number from 1 to {MOST}")),
-    }
-}
-
-fn tag(text: &str) -> Result<String, String> {
-    let tag = text.trim();
-    if tag.is_empty() {
-        return Err("a tag needs at least one character".to_owned());
-    }
-    Ok(tag.to_owned())
-}
-
-fn follow_ups(text: &str) -> Result<FollowUps, String> {
-    text.parse().map_err(|e: faq_core::Error| e.to_string())
-}
-
-fn temperature(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(t) if (0.0..=10.0).contains(&t) => Ok(t),
-        _ => Err("give a number from 0 to 10".to_owned()),
-    }
-}
-
-fn cosine(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(t) if (-1.0..=1.0).contains(&t) => Ok(t),
-        _ => Err("a cosine lies between -1 and 1".to_owned()),
-    }
 }
 
 #[cfg(test)]

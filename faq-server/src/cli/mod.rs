@@ -30,6 +30,7 @@ mod search;
 mod serve;
 mod snippet;
 mod spelling;
+mod values;
 mod why;
 
 use std::process::ExitCode;
