@@ -4,8 +4,6 @@
 //! A data set ranks documents and the engine ranks chunks, so a document's score is that of
 //! its best chunk.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -180,17 +178,16 @@ pub fn ingest(
 ) -> Result<IngestReport> {
     let folder = data.join("documents");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let mut names = HashSet::new();
     for (at, document) in corpus.iter().enumerate() {
-        let name = file_name(at);
-        write_if_new(&folder.join(&name), &page(document))?;
-        names.insert(OsString::from(name));
+        write_if_new(&folder.join(file_name(at)), &page(document))?;
     }
-    // Another corpus may have been here.
-    for entry in std::fs::read_dir(&folder)?.flatten() {
-        if !names.contains(&entry.file_name()) {
-            std::fs::remove_file(entry.path())?;
+    // A longer corpus may have been here. Whatever else lies in the folder is not ours to remove.
+    for at in corpus.len().. {
+        let left = folder.join(file_name(at));
+        if !left.exists() {
+            break;
         }
+        std::fs::remove_file(left)?;
     }
     let mut report = ingest_alone(collection, &folder, progress)?;
     for failure in &mut report.failed {

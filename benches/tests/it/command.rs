@@ -116,6 +116,11 @@ fn an_index_holds_the_set_that_is_asked_alone() {
     assert_eq!(chunks("second"), 5);
     let (smaller, _) = CORPUS.rsplit_once("{\"_id\":\"gold\"").unwrap();
     std::fs::write(set.join("corpus.jsonl"), smaller).unwrap();
+    let own = dir.path().join("second/documents/own.txt");
+    std::fs::write(&own, "Nobody asked for this to go.").unwrap();
+    chunks("second");
+    assert!(own.exists());
+    std::fs::remove_file(own).unwrap();
     assert_eq!(chunks("second"), 4);
 }
 
