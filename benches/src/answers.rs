@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use faq_core::{
-    Answerability, AskOptions, Collection, Control, Phrases, SearchOptions, Signals, Threshold,
+    Answer, Answerability, Answerer, AskOptions, Collection, Control, Phrases, SearchOptions,
+    Signals, Threshold, Wording,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -137,7 +138,8 @@ pub fn tally(
             tally.cited_holds += usize::from(answer.sources.iter().any(|s| holds(&s.text)));
             f1s += f1(&answer.answer, &question.answers);
             let is_right = holds(&answer.answer);
-            let probability = answer.answerability.map_or(1.0, |a| a.probability);
+            let judged = answer.answerability;
+            let probability = judged.map_or(1.0, |a| a.as_read.unwrap_or(a.probability));
             tally.answered.push((probability, is_right));
             tally.right += usize::from(is_right);
             tally.wrong += usize::from(!is_right);
@@ -152,6 +154,7 @@ pub fn tally(
             "reason": answer.reason,
             "answerability": answer.answerability,
             "dropped": answer.dropped,
+            "model": answer.model,
             "sources": answer.sources,
             "ms": answer.timings_ms.total,
         }))?;
@@ -253,6 +256,71 @@ pub fn signals(
         done();
     }
     Ok(())
+}
+
+/// Lets a model read the passages of every question, and writes a line for each of which there are any: its
+/// kind, whether quoting them is right, the probability without the model, and the model's state.
+///
+/// # Errors
+/// Where the engine fails or the file cannot be written.
+pub fn states(
+    collection: &Collection,
+    kind: &str,
+    questions: &[Question],
+    options: &AskOptions,
+    out: &mut dyn Write,
+    done: &mut dyn FnMut(),
+) -> Result<()> {
+    let options = reading(options);
+    for question in questions {
+        let answer = collection.ask(&question.question, &options, &Control::new(), &mut |_| {})?;
+        let right = !answer.abstained && question.is_answered_by(&answer.answer);
+        out.write_all(state_line(kind, right, &answer).as_bytes())?;
+        done();
+    }
+    Ok(())
+}
+
+/// Options that let a model read, whatever is likely, and write nothing.
+pub fn reading(options: &AskOptions) -> AskOptions {
+    AskOptions {
+        threshold: Threshold::Probability(0.0),
+        wording: Wording::Documents,
+        explain: true,
+        ..options.clone()
+    }
+}
+
+/// A line of what [`states`] writes; empty where no model read anything.
+pub fn state_line(kind: &str, right: bool, answer: &Answer) -> String {
+    let anatomy = answer.anatomy.as_ref();
+    let reading = anatomy.and_then(|anatomy| anatomy.reading.as_ref());
+    let (Some(reading), Some(found)) = (reading, &answer.answerability) else {
+        return String::new();
+    };
+    let mut line = format!("{kind}\t{}\t{:.5}", u8::from(right), found.probability);
+    for value in &reading.state {
+        let _ = write!(line, "\t{value:.4e}");
+    }
+    line + "\n"
+}
+
+/// What [`states`] writes begins with: whose states they are.
+///
+/// # Errors
+/// For answers without a model, or by one that is computed elsewhere.
+pub fn states_header(options: &AskOptions) -> Result<String> {
+    let Answerer::Model(model) = &options.answerer else {
+        bail!("--states need a model that reads; name one with --generator");
+    };
+    let Some(lineage) = model.lineage() else {
+        bail!("the states of {} cannot be seen from here", model.name());
+    };
+    let layers = options.look_at.context("--states need --layers")?;
+    let name = model.name();
+    Ok(format!(
+        "# model: {name}\n# lineage: {lineage}\n# layers: {layers}\n"
+    ))
 }
 
 /// A line of what [`signals`] writes.

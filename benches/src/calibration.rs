@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use faq_core::{AskOptions, Collection, Control, Threshold};
+use faq_core::{Answer, AskOptions, Collection, Control, Threshold};
 use serde::Serialize;
 
-use crate::answers::{median, signals_line};
+use crate::answers::median;
 use crate::beir::{DataSet, Document};
 use crate::retrieve::document_of;
 
@@ -70,7 +70,7 @@ pub struct Calibration {
 }
 
 /// Asks every question, whatever its probability, and counts what `options` would have withheld. `seen` gets
-/// a line for each, as [`signals`](crate::answers::signals) writes them.
+/// of each its kind (`answerable` or `near`), whether the answer is right, and the answer.
 ///
 /// # Errors
 /// Where the engine fails.
@@ -78,7 +78,7 @@ pub fn measure(
     collection: &Collection,
     halved: &Halved,
     options: &AskOptions,
-    seen: &mut dyn FnMut(&str),
+    seen: &mut dyn FnMut(&str, bool, &Answer),
 ) -> Result<Calibration> {
     let least = match options.threshold {
         Threshold::Probability(least) => least,
@@ -96,7 +96,7 @@ pub fn measure(
         let answer = collection.ask(question, &open, &Control::new(), &mut |_| {})?;
         times.push(answer.timings_ms.total);
         let probability = match answer.answerability {
-            Some(found) if !answer.abstained => found.probability,
+            Some(found) if !answer.abstained => found.as_read.unwrap_or(found.probability),
             _ => 0.0,
         };
         let is_silent = answer.abstained || probability < least;
@@ -118,7 +118,7 @@ pub fn measure(
         } else {
             "answerable"
         };
-        seen(&signals_line(kind, right, answer.answerability.as_ref()));
+        seen(kind, right, &answer);
     }
     result.expected_error = expected_error(outcomes.iter().map(|(p, _, right)| (*p, *right)));
     result.area = area(&outcomes);

@@ -37,8 +37,8 @@ mod windows;
 pub use answer::{
     AbstainReason, Anatomy, Answer, AnswerEvent, AnswerSource, AnswerTimings, Answerability,
     Answerer, AskOptions, DroppedSentence, FailedModel, Fate, FollowUps, FoundPassage,
-    PassageTokens, PromptBudget, Prompts, Recording, Signals, Threshold, Unsupported, Usage,
-    WeighedSentence, Why, WhyStage, WrittenSentence,
+    PassageTokens, PromptBudget, Prompts, Reading, Recording, Signals, Threshold, Unsupported,
+    Usage, WeighedSentence, Why, WhyStage, Wording, WrittenSentence,
 };
 pub use collection::{Collection, DocumentContent};
 pub use control::{CancelToken, Control, Interrupted};

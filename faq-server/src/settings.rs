@@ -85,6 +85,7 @@ const KNOWN: &[(&str, Kind)] = &[
     ("PROMPTS_FILE", Kind::Text),
     ("LLM_TONE", Kind::Text),
     ("LLM_FOLLOW_UPS", Kind::OneOf(&["rules", "model"])),
+    ("LLM_WORDING", Kind::OneOf(&["model", "documents"])),
     ("LLM_MAX_TOKENS", Kind::Whole(1, 1 << 20)),
     ("LLM_TEMPERATURE", Kind::Number(0.0, 10.0)),
     ("ANSWER_SLOTS", Kind::Whole(1, 256)),

@@ -12,7 +12,7 @@ use faq_bench::answers::{self, Question, Tally};
 use faq_bench::beir::Document;
 use faq_bench::retrieve::{self, IndexSettings};
 use faq_bench::{follow_ups as pairs, injections, verify};
-use faq_core::{Answerer, AskOptions, Collection, Engine, FollowUps, Prompts};
+use faq_core::{Answerer, AskOptions, Collection, Engine, FollowUps, Prompts, Wording};
 use serde_json::Value;
 
 use super::{Folder, at_least_one, bar, ingest, print};
@@ -47,11 +47,15 @@ pub(crate) struct Answers {
     /// Write each question's signals and whether its answer is right instead of counting
     #[arg(long, value_name = "OUT.tsv", conflicts_with = "features")]
     signals: Option<PathBuf>,
+    /// Let the model read each question's passages, and write its state and whether quoting them is right
+    /// (scripts/fit-reading)
+    #[arg(long, value_name = "OUT.tsv", requires = "layers", conflicts_with_all = ["features", "signals"])]
+    states: Option<PathBuf>,
     /// Also show what a higher threshold would withhold
     #[arg(long)]
     curve: bool,
     /// Write what became of each question, or of each sentence that was checked, as a line of JSON
-    #[arg(long, value_name = "OUT.jsonl", conflicts_with_all = ["features", "signals"])]
+    #[arg(long, value_name = "OUT.jsonl", conflicts_with_all = ["features", "signals", "states"])]
     log: Option<PathBuf>,
     /// Keep the index here and use it again [default: a folder that is removed]
     #[arg(long, value_name = "DIR")]
@@ -89,9 +93,20 @@ pub(super) struct Speaker {
     /// Tokens of a model's prompt [default: the engine's]
     #[arg(long, value_name = "N")]
     prompt_tokens: Option<usize>,
+    /// In whose words answers are given: the model's or the documents' [default: model]
+    #[arg(long, value_name = "WHOSE", value_parser = wording)]
+    wording: Option<Wording>,
+    /// After how many layers --states looks at the model's state
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    layers: Option<usize>,
 }
 
 impl Speaker {
+    /// Whether a model answers.
+    pub(super) fn writes(&self) -> bool {
+        self.generator != "extractive"
+    }
+
     /// Options with the generator, which is loaded here.
     pub(super) fn options(&self, engine: &Engine) -> Result<AskOptions> {
         let answerer = match self.generator.as_str() {
@@ -104,9 +119,15 @@ impl Speaker {
             answerer,
             prompts: prompts.map(Arc::new),
             prompt_tokens: self.prompt_tokens.unwrap_or(standard.prompt_tokens),
+            wording: self.wording.unwrap_or_default(),
+            look_at: self.layers,
             ..standard
         })
     }
+}
+
+fn wording(text: &str) -> Result<Wording, String> {
+    text.parse().map_err(|e: faq_core::Error| e.to_string())
 }
 
 /// Where each question's outcome is written, if anywhere.
@@ -159,6 +180,10 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
     if let Some(out) = &mut signals {
         out.write_all(answers::signals_header().as_bytes())?;
     }
+    let mut states = args.states.as_ref().map(File::create).transpose()?;
+    if let Some(out) = &mut states {
+        out.write_all(answers::states_header(&options)?.as_bytes())?;
+    }
     let mut tallies: Vec<(&str, Tally)> = Vec::new();
     for (kind, file) in answers::files(&args.questions) {
         let questions = answers::read(&file, &args.split, args.limit)?;
@@ -169,6 +194,8 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
             answers::features(&collection, kind, &questions, out, &mut done)?;
         } else if let Some(out) = &mut signals {
             answers::signals(&collection, kind, &questions, out, &mut done)?;
+        } else if let Some(out) = &mut states {
+            answers::states(&collection, kind, &questions, &options, out, &mut done)?;
         } else {
             let mut seen = |line: &Value| {
                 bar.inc(1);

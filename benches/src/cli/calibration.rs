@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use faq_bench::answers;
 use faq_bench::calibration::{self, Calibration};
 use faq_bench::retrieve::{self, IndexSettings};
-use faq_core::AskOptions;
+use faq_core::Answer;
 
+use super::answers::Speaker;
 use super::{Folder, at_least_one, bar, ingest, print, read_set};
 
 /// Show how far the probability of answers can be trusted on sets of your own
@@ -35,6 +36,16 @@ pub(crate) struct CalibrationArgs {
     /// Write the signals of each set's questions to a file below DIR that has the set's name
     #[arg(long, value_name = "DIR")]
     signals: Option<PathBuf>,
+    /// The same with the state of the model that reads (scripts/fit-reading)
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "layers",
+        conflicts_with = "signals"
+    )]
+    states: Option<PathBuf>,
+    #[command(flatten)]
+    speaker: Speaker,
     /// Print one JSON value
     #[arg(long)]
     json: bool,
@@ -45,6 +56,14 @@ pub(super) fn calibrate(args: &CalibrationArgs) -> Result<()> {
         models: args.models.clone(),
         ..IndexSettings::default()
     };
+    ensure!(
+        args.states.is_some() || !args.speaker.writes(),
+        "calibration asks for extractive answers; with --generator give --states"
+    );
+    let written = args.signals.as_ref().or(args.states.as_ref());
+    if let Some(dir) = written {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
     let mut all: Vec<(String, Calibration)> = Vec::new();
     for dir in &args.sets {
         let set = read_set(dir, &args.split, args.limit_queries)?;
@@ -62,15 +81,22 @@ pub(super) fn calibrate(args: &CalibrationArgs) -> Result<()> {
             halved.questions.len() as u64,
             "{pos}/{len} questions, {eta} left",
         );
-        let options = AskOptions::default();
+        let mut options = args.speaker.options(collection.engine())?;
         let mut lines = answers::signals_header();
-        let mut seen = |line: &str| {
-            lines.push_str(line);
+        if args.states.is_some() {
+            lines = answers::states_header(&options)?;
+            options = answers::reading(&options);
+        }
+        let mut seen = |kind: &str, right: bool, answer: &Answer| {
+            lines.push_str(&match args.states {
+                Some(_) => answers::state_line(kind, right, answer),
+                None => answers::signals_line(kind, right, answer.answerability.as_ref()),
+            });
             bar.inc(1);
         };
         let measured = calibration::measure(&collection, &halved, &options, &mut seen)?;
         bar.finish_and_clear();
-        if let Some(dir) = &args.signals {
+        if let Some(dir) = written {
             let file = dir.join(format!("{}.tsv", set.name));
             std::fs::write(&file, &lines)
                 .with_context(|| format!("cannot write {}", file.display()))?;

@@ -23,8 +23,22 @@ pub struct Anatomy {
     pub sentences: Vec<WeighedSentence>,
     /// What a model read; `None` for extractive answers.
     pub prompt: Option<PromptBudget>,
+    /// What the model's state told after it had read the prompt, where it was looked at.
+    pub reading: Option<Reading>,
     /// What a model wrote, sentence by sentence.
     pub written: Vec<WrittenSentence>,
+}
+
+/// What a model's state told after it had read the prompt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reading {
+    /// After how many layers it was looked at.
+    pub layers: usize,
+    /// The probability that the passages answer, where it is known how to tell it.
+    pub probability: Option<f32>,
+    /// The state of the prompt's last token, `[width]`; not part of the JSON.
+    #[serde(skip)]
+    pub state: Vec<f32>,
 }
 
 /// A passage that the search found.

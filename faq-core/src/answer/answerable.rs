@@ -19,6 +19,9 @@ use super::words::{TokenKind, content_words, is_negation, numbers, tokens, word_
 pub struct Answerability {
     /// 0 to 1; calibrated as `docs/answers.md` says.
     pub probability: f32,
+    /// The same as a model sees it that has read the passages; it decides where it is there. `None`
+    /// without a model, and for one that nothing is known of.
+    pub as_read: Option<f32>,
     /// What it is computed from.
     pub signals: Signals,
 }
@@ -136,6 +139,7 @@ pub(super) fn judge(
     };
     Answerability {
         probability: signals.probability(),
+        as_read: None,
         signals,
     }
 }

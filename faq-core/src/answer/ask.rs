@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use faq_index::Phrases;
+use faq_ingest::ByteRange;
 
 use super::anatomy::{Anatomy, FoundPassage};
 use super::evidence::{self, Evidence, Fate, Sifted};
 use super::extractive::{self, Found};
+use super::reading::{Probe, Reader};
 use super::relevance::{self, Part, Question};
 use super::speaker::{Speaker, one_line};
 use super::{
     AbstainReason, Answer, AnswerEvent, Answerer, AskOptions, DroppedSentence, FailedModel,
-    FollowUps, Threshold, Usage, conversation, written,
+    FollowUps, Threshold, Usage, Wording, conversation, written,
 };
 use crate::generate::{GenerateError, Generator};
 use crate::passage::Passage;
@@ -60,7 +62,7 @@ impl Collection {
         on_event: &mut dyn FnMut(AnswerEvent<'_>),
         look: &mut dyn FnMut(&Asked<'_>) -> Result<()>,
     ) -> Result<Answer> {
-        check(options)?;
+        options.check()?;
         let asked_as = question;
         let mut speaker = Speaker::new(on_event, question, options);
         let started = Instant::now();
@@ -143,6 +145,7 @@ impl Collection {
             passages: sifted.iter().map(FoundPassage::new).collect(),
             sentences: Vec::new(),
             prompt: None,
+            reading: None,
             written: Vec::new(),
         });
         if sifted.is_empty() {
@@ -161,7 +164,8 @@ impl Collection {
         };
         speaker.weighed(&found, &evidence);
         let least = least_probability(options.threshold, asked.follow_up.is_some());
-        if least.is_some_and(|least| !found.reaches(least)) {
+        let before = least.map(|least| least_before(least, &options.answerer));
+        if before.is_some_and(|least| !found.reaches(least)) {
             return Ok(speaker.abstain(AbstainReason::BelowThreshold));
         }
         let mut left = std::iter::once(&options.answerer)
@@ -170,14 +174,22 @@ impl Collection {
         while let Some(answerer) = left.next() {
             answerer.name().clone_into(&mut speaker.model);
             let said = match answerer {
+                Answerer::Extractive if least.is_some_and(|least| !found.reaches(least)) => {
+                    Ok(Said::Doubted)
+                }
                 Answerer::Extractive => self.quote(&found, &evidence, &mut speaker),
                 Answerer::Model(generator) => {
-                    let generator = &**generator;
-                    self.write(asked, &evidence, generator, options, control, &mut speaker)
+                    let read = Read {
+                        evidence: &evidence,
+                        found: &found,
+                        least,
+                    };
+                    self.write(asked, &read, &**generator, options, control, &mut speaker)
                 }
             };
             match said {
-                Ok(()) => break,
+                Ok(Said::All) => break,
+                Ok(Said::Doubted) => return Ok(speaker.abstain(AbstainReason::BelowThreshold)),
                 Err(Error::Generate(error))
                     if left.peek().is_some()
                         && !speaker.has_spoken()
@@ -231,30 +243,46 @@ impl Collection {
     }
 
     /// Says the best sentences as they stand.
-    fn quote(&self, found: &Found, evidence: &[Evidence], speaker: &mut Speaker<'_>) -> Result<()> {
+    fn quote(
+        &self,
+        found: &Found,
+        evidence: &[Evidence],
+        speaker: &mut Speaker<'_>,
+    ) -> Result<Said> {
         for sentence in &found.support {
             let evidence = &evidence[sentence.evidence];
             let text = one_line(&evidence.passage.said(sentence.range));
             speaker.say(" ", &text, evidence, sentence.range, self)?;
         }
-        Ok(())
+        Ok(Said::All)
     }
 
-    /// Lets a model write, and says what is supported.
+    /// Lets a model read and write, and says what is supported. Where it is known what its reading tells,
+    /// it says nothing that the passages do not answer, and where nothing stands of what it wrote the best
+    /// sentences speak for themselves.
     fn write(
         &self,
         asked: &Asked<'_>,
-        evidence: &[Evidence],
+        read: &Read<'_>,
         generator: &dyn Generator,
         options: &AskOptions,
         control: &Control,
         speaker: &mut Speaker<'_>,
-    ) -> Result<()> {
+    ) -> Result<Said> {
+        let Read {
+            evidence,
+            found,
+            least,
+        } = *read;
+        let before = found.answerability.probability;
+        let only_reads = options.wording == Wording::Documents;
+        let mut reader = Reader::new(generator, before, least, only_reads, options.look_at);
         let mut failed = None;
         let written = written::write(
             &asked.question,
-            evidence,
+            read,
             generator,
+            reader.as_mut(),
             options,
             control,
             &mut |between, text, supported, read| {
@@ -287,8 +315,46 @@ impl Collection {
             anatomy.prompt = Some(written.prompt);
             anatomy.written = written.sentences;
         }
-        Ok(())
+        let Some(reader) = reader else {
+            return Ok(Said::All);
+        };
+        speaker.read(&reader);
+        if reader.doubts() {
+            return Ok(Said::Doubted);
+        }
+        if only_reads || (!speaker.has_spoken() && reader.may_quote()) {
+            Answerer::Extractive.name().clone_into(&mut speaker.model);
+            return self.quote(found, evidence, speaker);
+        }
+        Ok(Said::All)
     }
+}
+
+/// The passages that an answer is made from, and what was found in them.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'a> {
+    pub(super) evidence: &'a [Evidence],
+    pub(super) found: &'a Found,
+    /// The least probability of an answer; `None` where a cosine decided.
+    pub(super) least: Option<f32>,
+}
+
+impl Read<'_> {
+    /// Whether a place in one of the passages lies in the sentences that answer best.
+    pub(super) fn chose(&self, evidence: &Evidence, range: ByteRange) -> bool {
+        self.found.support.iter().any(|best| {
+            let passage = &self.evidence[best.evidence].passage;
+            passage.document_id == evidence.passage.document_id && best.range.overlaps(range)
+        })
+    }
+}
+
+/// What came of an answerer.
+enum Said {
+    /// Whatever it had to say.
+    All,
+    /// Nothing: the passages do not answer.
+    Doubted,
 }
 
 /// The question as it is meant, and what was typed where the two are put together by rule.
@@ -315,14 +381,31 @@ pub(super) fn understand<'q>(
     })
 }
 
-/// Refuses options that make no sense.
-pub(super) fn check(options: &AskOptions) -> Result<()> {
-    if options.max_context_chunks == 0 {
-        return Err(Error::invalid(
-            "0 passages cannot be answered from; allow 1 or more",
-        ));
+impl AskOptions {
+    /// Refuses options that make no sense, as [`Collection::ask`] does.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for no passages to read, and for a model that cannot answer in the documents'
+    /// words.
+    pub fn check(&self) -> Result<()> {
+        if self.max_context_chunks == 0 {
+            return Err(Error::invalid(
+                "0 passages cannot be answered from; allow 1 or more",
+            ));
+        }
+        if let (Wording::Documents, Answerer::Model(generator), None) =
+            (self.wording, &self.answerer, self.look_at)
+            && Probe::of(&**generator).is_none()
+        {
+            return Err(Error::invalid(format!(
+                "{} cannot answer in the documents' words, since nothing is known of how it reads; that is \
+             known of {}",
+                generator.name(),
+                Probe::models().join(", ")
+            )));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// How a question is searched.
@@ -353,5 +436,16 @@ pub(super) fn least_probability(threshold: Threshold, is_follow_up: bool) -> Opt
         Threshold::Probability(least) if is_follow_up => Some(least * FOLLOW_UP),
         Threshold::Probability(least) => Some(least),
         Threshold::Cosine(_) => None,
+    }
+}
+
+/// The share of the threshold that is asked before a model reads whose reading tells more.
+const BEFORE_READING: f32 = 0.5;
+
+/// What of the least probability is asked before `answerer` has had a look.
+pub(super) fn least_before(least: f32, answerer: &Answerer) -> f32 {
+    match answerer {
+        Answerer::Model(generator) if Probe::of(&**generator).is_some() => least * BEFORE_READING,
+        _ => least,
     }
 }

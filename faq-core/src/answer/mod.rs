@@ -13,6 +13,7 @@ mod evidence;
 mod extractive;
 mod orders;
 mod prompt;
+mod reading;
 mod relevance;
 mod replay;
 mod sentence;
@@ -25,7 +26,7 @@ mod words;
 mod written;
 
 pub use anatomy::{
-    Anatomy, FoundPassage, PassageTokens, PromptBudget, WeighedSentence, WrittenSentence,
+    Anatomy, FoundPassage, PassageTokens, PromptBudget, Reading, WeighedSentence, WrittenSentence,
 };
 pub use answerable::{Answerability, Signals};
 pub use evidence::Fate;
@@ -39,7 +40,7 @@ pub use why::{Why, WhyStage};
 use std::sync::Arc;
 
 use faq_index::{Filter, Spelling};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::generate::{GenerateOptions, Generator};
 use crate::passage::Passage;
@@ -96,6 +97,35 @@ impl std::str::FromStr for FollowUps {
     }
 }
 
+/// In whose words an answer is given where a model answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wording {
+    /// The model's own; the documents' where nothing that it wrote can stand and it is known to have
+    /// found an answer.
+    #[default]
+    Model,
+    /// The documents': the model reads the passages and decides whether they answer, and the sentences
+    /// that answer best are quoted. It writes nothing, so it takes less time, and small models are right
+    /// more often so. For models whose reading is known (`docs/answers.md`).
+    Documents,
+}
+
+impl std::str::FromStr for Wording {
+    type Err = crate::Error;
+
+    /// `model` or `documents`.
+    fn from_str(text: &str) -> crate::Result<Self> {
+        match text {
+            "model" => Ok(Self::Model),
+            "documents" => Ok(Self::Documents),
+            _ => Err(crate::Error::invalid(format!(
+                "an answer is given in the words of the `model` or of the `documents`, not of {text:?}"
+            ))),
+        }
+    }
+}
+
 /// How to answer.
 #[derive(Debug, Clone)]
 pub struct AskOptions {
@@ -106,6 +136,8 @@ pub struct AskOptions {
     pub earlier: Vec<String>,
     /// Who understands a follow-up. Default: rules.
     pub follow_ups: FollowUps,
+    /// In whose words a model's answer is given. Default: its own.
+    pub wording: Wording,
     /// Which documents may be answered from. Default all.
     pub filter: Filter,
     /// What becomes of misspelled words of the question where passages are searched. Default: the
@@ -132,6 +164,9 @@ pub struct AskOptions {
     pub fallbacks: Vec<Answerer>,
     /// Whether the answer comes with its [`Anatomy`]. Default false.
     pub explain: bool,
+    /// After how many layers a model's state is looked at and kept in [`Anatomy::reading`], to find out
+    /// what it tells (`docs/answers.md`). Default: as is known of the model.
+    pub look_at: Option<usize>,
 }
 
 impl Default for AskOptions {
@@ -140,6 +175,7 @@ impl Default for AskOptions {
             answerer: Answerer::Extractive,
             earlier: Vec::new(),
             follow_ups: FollowUps::default(),
+            wording: Wording::default(),
             filter: Filter::default(),
             spelling: Spelling::default(),
             max_context_chunks: 5,
@@ -154,6 +190,7 @@ impl Default for AskOptions {
             instructions: None,
             fallbacks: Vec::new(),
             explain: false,
+            look_at: None,
         }
     }
 }
@@ -210,8 +247,10 @@ pub struct Answer {
     pub sources: Vec<AnswerSource>,
     /// How likely the passages answer the question; `None` where nothing was relevant.
     pub answerability: Option<Answerability>,
-    /// Who answered.
+    /// Whose words it is in: a model's name, or `extractive` where the documents are quoted.
     pub model: String,
+    /// The model that read the passages and decided whether they answer, where one did.
+    pub read_by: Option<String>,
     /// Where the time went.
     pub timings_ms: AnswerTimings,
     /// What a model read and wrote; zero for extractive answers.

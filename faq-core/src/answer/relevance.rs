@@ -29,7 +29,7 @@ impl Default for Threshold {
 }
 
 /// The shipped threshold on the probability of an answer.
-const DEFAULT_PROBABILITY: f32 = 0.20;
+pub(super) const DEFAULT_PROBABILITY: f32 = 0.20;
 
 /// Least [`relevance`] of a passage that is read.
 const LEAST_RELEVANCE: f32 = 0.10;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::ask::Asked;
 use super::relevance::{Part, Question};
 use super::speaker::Speaker;
-use super::{Answer, AnswerEvent, Answerer, AskOptions, Threshold};
+use super::{Answer, AnswerEvent, Answerer, AskOptions, Threshold, Wording};
 use crate::generate::GenerateOptions;
 use crate::passage::Passage;
 use crate::{ByteRange, Collection, Control, Error, Result, TextKind, hex};
@@ -77,6 +77,8 @@ struct RecordedOptions {
     generate: GenerateOptions,
     tone: Option<String>,
     instructions: Option<String>,
+    #[serde(default)]
+    wording: Wording,
 }
 
 impl RecordedPassage {
@@ -181,6 +183,7 @@ impl Recording {
                 generate: options.generate.clone(),
                 tone: options.tone.clone(),
                 instructions: options.instructions.clone(),
+                wording: options.wording,
             },
             prompts: digest(options, &asked.question),
             answer: String::new(),
@@ -233,6 +236,7 @@ impl Collection {
             generate: recorded.generate.clone(),
             tone: recorded.tone.clone(),
             instructions: recorded.instructions.clone(),
+            wording: recorded.wording,
             ..AskOptions::default()
         };
         let embedder = self.embedder()?;

@@ -86,11 +86,15 @@ fn goes_on(sentence: &str, rest: &str) -> bool {
     let spelled = word.contains('.') && word.split('.').all(|letter| letter.chars().count() == 1);
     // `e.g`, `a.k.a`, `z.B`; but `U.S` and `p.m` end sentences too.
     let is_short = word.starts_with(char::is_lowercase) && !["a.m", "p.m"].contains(&word);
+    // `c. 420,000`, `p. 12`.
+    let counts = word.len() == 1 && word.chars().all(char::is_lowercase);
+    let counts = counts && rest.trim_start().starts_with(|c: char| c.is_ascii_digit());
     let begins = rest.unicode_words().next().is_some_and(is_stop_word);
     let spelled = spelled && (is_short || !begins);
     initial
         || item
         || spelled
+        || counts
         || is_ordinal(head, word, rest)
         || last.is_some_and(|w| ABBREVIATIONS.contains(&w.to_lowercase().as_str()))
 }
@@ -157,6 +161,13 @@ mod tests {
                     closes. He left the U.S. They did not. It was funded by the U.S. National \
                     Science Foundation.";
         assert_eq!(split(text).len(), 6, "{:?}", split(text));
+    }
+
+    #[test]
+    fn a_letter_before_a_number_ends_no_sentence() {
+        let text =
+            "By 1945 there were c. 420,000. They came back (p. 12). We chose plan b. It held.";
+        assert_eq!(split(text).len(), 4, "{:?}", split(text));
     }
 
     #[test]

@@ -7,11 +7,12 @@ use faq_ingest::ByteRange;
 use super::anatomy::{Anatomy, WeighedSentence};
 use super::evidence::Evidence;
 use super::extractive::Found;
+use super::reading::Reader;
 use super::source::Sources;
 use super::template::Prompts;
 use super::{
     AbstainReason, Answer, AnswerEvent, AnswerTimings, Answerability, AskOptions, DroppedSentence,
-    FailedModel, Usage,
+    FailedModel, Reading, Usage,
 };
 use crate::search::milliseconds;
 use crate::{Collection, Result};
@@ -31,6 +32,7 @@ pub(super) struct Speaker<'a> {
     answer: String,
     sources: Sources,
     understood_as: Option<String>,
+    read_by: Option<String>,
     answerability: Option<Answerability>,
     pub(super) timings: AnswerTimings,
     pub(super) usage: Usage,
@@ -54,6 +56,7 @@ impl<'a> Speaker<'a> {
             answer: String::new(),
             sources: Sources::default(),
             understood_as: None,
+            read_by: None,
             answerability: None,
             timings: AnswerTimings::default(),
             usage: Usage::default(),
@@ -98,6 +101,23 @@ impl<'a> Speaker<'a> {
                 }
             };
             anatomy.sentences = found.weighed.iter().map(sentence).collect();
+        }
+    }
+
+    /// Keeps what reading told the model that answers.
+    pub(super) fn read(&mut self, reader: &Reader) {
+        if reader.probability.is_some() {
+            self.read_by = Some(self.model.clone());
+        }
+        if let Some(judged) = &mut self.answerability {
+            judged.as_read = reader.probability;
+        }
+        if let Some(anatomy) = &mut self.anatomy {
+            anatomy.reading = Some(Reading {
+                layers: reader.layers,
+                probability: reader.probability,
+                state: reader.state.clone(),
+            });
         }
     }
 
@@ -155,6 +175,7 @@ impl<'a> Speaker<'a> {
             timings_ms: self.timings,
             usage: self.usage,
             understood_as: self.understood_as,
+            read_by: self.read_by,
             dropped: self.dropped,
             failed: self.failed,
             anatomy: self.anatomy,

@@ -54,6 +54,8 @@ pub enum Unsupported {
     Repeated,
     /// No passage holds enough of its words.
     Words,
+    /// It rests on other sentences than those that answer the question best.
+    Elsewhere,
     /// A number stands in no sentence that it could be made from, or belongs to something else
     /// there.
     Number,

@@ -3,7 +3,7 @@
 use faq_index::DocumentId;
 use serde::Serialize;
 
-use super::ask::{CANDIDATES, check, least_probability, read, search_options, understand};
+use super::ask::{CANDIDATES, least_before, least_probability, read, search_options, understand};
 use super::evidence::{self, Fate, Sifted};
 use super::{AskOptions, Threshold};
 use crate::passage::Passage;
@@ -73,7 +73,7 @@ impl Collection {
         options: &AskOptions,
         control: &Control,
     ) -> Result<Why> {
-        check(options)?;
+        options.check()?;
         let Some(document) = self.document(id)? else {
             return Err(Error::invalid(format!(
                 "the collection {} has no document {id}; `faq list` shows them",
@@ -245,7 +245,8 @@ impl Collection {
             why.explanation = String::from("no sentence of what is read says anything");
             return Ok(());
         };
-        if let Some(least) = least_probability(options.threshold, asked.follow_up.is_some())
+        let least = least_probability(options.threshold, asked.follow_up.is_some());
+        if let Some(least) = least.map(|least| least_before(least, &options.answerer))
             && !found.reaches(least)
         {
             let probability = found.answerability.probability;

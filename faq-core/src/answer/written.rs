@@ -4,13 +4,15 @@ use std::ops::ControlFlow;
 
 use super::AskOptions;
 use super::anatomy::{PromptBudget, WrittenSentence};
+use super::ask::Read;
 use super::evidence::Evidence;
 use super::prompt;
+use super::reading::Reader;
 use super::relevance::Question;
 use super::sentence::sentences;
 use super::template::Prompts;
 use super::verify::{Supported, Unsupported, Verifier};
-use crate::generate::{GenerateOptions, Generator, StopReason};
+use crate::generate::{GenerateOptions, Generator, Look, StopReason};
 use crate::{Control, Result};
 
 /// Takes a sentence that passed its check: what stands before it, the sentence, where it is
@@ -28,18 +30,19 @@ pub(super) struct Written {
     pub(super) sentences: Vec<WrittenSentence>,
 }
 
-/// Lets `generator` answer from `evidence`. Each sentence that passed its check goes to `sink`
+/// Lets `generator` answer from what was read, `reader` looking into it in between. Each sentence that passed its check goes to `sink`
 /// with what stands between it and the one before (`""`, `" "` or `"\n"`).
 pub(super) fn write(
     question: &str,
-    evidence: &[Evidence],
+    read: &Read<'_>,
     generator: &dyn Generator,
+    reader: Option<&mut Reader>,
     options: &AskOptions,
     control: &Control,
     sink: &mut Sink<'_>,
 ) -> Result<Written> {
     let prompts = options.prompts_for(question);
-    let prompt = prompt::build(question, evidence, generator, options)?;
+    let prompt = prompt::build(question, read.evidence, generator, options)?;
     let mut options = GenerateOptions {
         fixed_messages: prompt.fixed,
         ..options.generate.clone()
@@ -51,6 +54,7 @@ pub(super) fn write(
     let mut draft = Draft::new(prompts);
     let mut sentences: Vec<WrittenSentence> = Vec::new();
     let mut first = true;
+    let may_quote = reader.is_some();
     // Goes on until the model repeats itself.
     let mut check = |sentence: Sentence| {
         let is_repeated = sentences.iter().any(|s| s.text == sentence.text);
@@ -59,6 +63,13 @@ pub(super) fn write(
         } else {
             verifier.check(&sentence.text, &sentence.cites)
         };
+        // An answer that begins elsewhere than where the answer was found is seldom right.
+        let verdict = verdict.and_then(|supported| {
+            let is_best = !first
+                || !may_quote
+                || read.chose(&prompt.evidence[supported.evidence], supported.range);
+            is_best.then_some(supported).ok_or(Unsupported::Elsewhere)
+        });
         if let Ok(supported) = verdict {
             let between = if first { "" } else { sentence.between };
             sink(between, &sentence.text, supported, &prompt.evidence);
@@ -72,7 +83,7 @@ pub(super) fn write(
         });
         !is_repeated
     };
-    let generation = generator.generate(&prompt.messages, &options, control, &mut |piece| {
+    let mut sink = |piece: &str| {
         draft.text.push_str(piece);
         let goes_on = draft.finished().into_iter().all(&mut check);
         if goes_on && !draft.abstains() {
@@ -80,7 +91,17 @@ pub(super) fn write(
         } else {
             ControlFlow::Break(())
         }
-    })?;
+    };
+    let generation = match reader {
+        Some(reader) => {
+            let look = Look {
+                layers: reader.layers,
+                see: &mut |state| reader.see(state),
+            };
+            generator.generate_with_look(&prompt.messages, &options, control, look, &mut sink)?
+        }
+        None => generator.generate(&prompt.messages, &options, control, &mut sink)?,
+    };
     // A sentence that was cut off is no sentence.
     let whole = generation.stop == StopReason::End;
     draft.rest(whole).into_iter().all(&mut check);

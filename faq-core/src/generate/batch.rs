@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::attention::Attention;
-use super::decoder::{Decoder, Room, Sequence, Wanted};
+use super::decoder::{self, Decoder, Room, Sequence, Wanted};
 use crate::{Control, Interrupted};
 
 /// How long a leader waits for steps of conversations that are about to take one. Choosing a
@@ -25,6 +25,16 @@ pub(super) struct Step {
     pub(super) tokens: Vec<u32>,
     pub(super) attention: Attention,
     pub(super) scores: Wanted,
+    pub(super) state: Option<decoder::State>,
+}
+
+/// What a step gave.
+pub(super) struct Taken {
+    /// As it is after the step.
+    pub(super) attention: Attention,
+    /// Those that were wanted.
+    pub(super) scores: Vec<f32>,
+    pub(super) state: Option<decoder::State>,
 }
 
 /// Why a step gave nothing. The attention is lost with it.
@@ -47,7 +57,7 @@ struct State {
     active: usize,
     next: u64,
     waiting: Vec<(u64, Step)>,
-    done: HashMap<u64, Result<(Attention, Vec<f32>), Failure>>,
+    done: HashMap<u64, Result<Taken, Failure>>,
     /// None while a leader has it.
     room: Option<Room>,
 }
@@ -93,14 +103,13 @@ impl Drop for Member<'_> {
 }
 
 impl Member<'_> {
-    /// Computes a step, with those of others or alone. Gives the attention back, and the scores
-    /// that were wanted.
+    /// Computes a step, with those of others or alone.
     pub(super) fn take(
         &self,
         decoder: &Decoder,
         step: Step,
         control: &Control,
-    ) -> Result<(Attention, Vec<f32>), Failure> {
+    ) -> Result<Taken, Failure> {
         let batch = self.batch;
         let mut state = batch.lock();
         let id = state.next;
@@ -168,6 +177,7 @@ impl Batch {
                 tokens: &step.tokens,
                 attention: &mut step.attention,
                 scores: step.scores,
+                state: step.state.as_mut(),
             })
             .collect();
         // One caller's interruption is no reason to interrupt the others.
@@ -184,7 +194,11 @@ impl Batch {
                 let given = steps.into_iter().map(|step| {
                     let wanted = step.scores != Wanted::None;
                     let row = wanted.then(|| rows.next()).flatten();
-                    Ok((step.attention, row.map(<[f32]>::to_vec).unwrap_or_default()))
+                    Ok(Taken {
+                        attention: step.attention,
+                        scores: row.map(<[f32]>::to_vec).unwrap_or_default(),
+                        state: step.state,
+                    })
                 });
                 given.collect()
             }
@@ -197,7 +211,7 @@ struct Led<'a> {
     batch: &'a Batch,
     ids: Vec<u64>,
     room: Option<Room>,
-    done: Vec<Result<(Attention, Vec<f32>), Failure>>,
+    done: Vec<Result<Taken, Failure>>,
 }
 
 impl Drop for Led<'_> {

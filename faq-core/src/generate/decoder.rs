@@ -43,6 +43,16 @@ pub(super) struct Sequence<'a> {
     /// What was read before them.
     pub(super) attention: &'a mut Attention,
     pub(super) scores: Wanted,
+    pub(super) state: Option<&'a mut State>,
+}
+
+/// What the last token of a sequence has become on its way through the layers.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// After how many of them, from 1.
+    pub(super) layers: usize,
+    /// `[width]`, once it was read.
+    pub(super) values: Vec<f32>,
 }
 
 /// Tokens of a sequence after which the scores of the next one are wanted.
@@ -144,6 +154,17 @@ impl Decoder {
         self.shape.context
     }
 
+    /// Layers of the model.
+    pub(super) fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// The weights of the norm after the last layer, which every file of one trained model holds
+    /// alike, whatever its matrices are rounded to.
+    pub(super) fn last_norm(&self) -> &[f32] {
+        &self.norm
+    }
+
     /// The sizes of its attention state.
     pub(super) fn sizes(&self) -> Sizes {
         Sizes {
@@ -181,12 +202,35 @@ impl Decoder {
             control.check()?;
             self.attend(room, layer, number, sequences, &places, &units);
             self.feed(room, layer);
+            self.keep_states(room, number + 1, sequences, &places);
         }
         for sequence in sequences.iter_mut() {
             sequence.attention.advance(sequence.tokens.len());
         }
         self.score(room, sequences, &places);
         Ok(&room.scores)
+    }
+
+    /// Writes down the states that are asked for after so many layers.
+    fn keep_states(
+        &self,
+        room: &Room,
+        layers: usize,
+        sequences: &mut [Sequence<'_>],
+        places: &[Place],
+    ) {
+        let width = self.shape.width;
+        for (sequence, place) in sequences.iter_mut().zip(places) {
+            if let Some(state) = &mut sequence.state
+                && state.layers == layers
+            {
+                let end = (place.first + place.tokens) * width;
+                state.values.clear();
+                state
+                    .values
+                    .extend_from_slice(&room.stream[end - width..end]);
+            }
+        }
     }
 
     fn plan(&self, sequences: &[Sequence<'_>]) -> (Vec<Place>, Vec<Unit>) {

@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
+use sha2::{Digest, Sha256};
+
 use super::attention::{Attention, Snapshot};
 use super::batch::{Batch, Failure, Member, Step};
-use super::decoder::{Decoder, Wanted};
+use super::decoder::{Decoder, State, Wanted};
 use super::gguf::{Fault, Gguf};
 use super::grammar::Holder;
 use super::kept::{self, Kept};
@@ -24,7 +26,7 @@ use super::slot::{Slot, Taken};
 use super::stream::{Flow, TextStream};
 use super::template::{ChatTemplate, Part};
 use super::tokenizer::{ModelTokenizer, Stretch};
-use super::{GenerateError, GenerateOptions, Generation, Generator, Message, StopReason};
+use super::{GenerateError, GenerateOptions, Generation, Generator, Look, Message, StopReason};
 use crate::{Control, Interrupted};
 
 /// Tokens of a prompt that are read at once: enough that opening the weights costs little, few
@@ -308,8 +310,13 @@ impl LocalModel {
 }
 
 impl Conversation<'_> {
-    /// Reads the prompt, and gives the scores of the token after it.
-    fn read_prompt(&mut self, prompt: &Prompt) -> Result<Vec<f32>, GenerateError> {
+    /// Reads the prompt, and gives the scores of the token after it. What its last token becomes on the
+    /// way goes into `state`.
+    fn read_prompt(
+        &mut self,
+        prompt: &Prompt,
+        state: &mut Option<State>,
+    ) -> Result<Vec<f32>, GenerateError> {
         let (fixed, rest) = prompt.tokens.split_at(prompt.fixed);
         if fixed.is_empty() {
             self.attention().cut(0);
@@ -318,9 +325,9 @@ impl Conversation<'_> {
         }
         let (all, last) = rest.split_at((rest.len() - 1) / CHUNK * CHUNK);
         for chunk in all.chunks(CHUNK) {
-            self.read(chunk, Wanted::None)?;
+            self.read(chunk, Wanted::None, &mut None)?;
         }
-        self.read(last, Wanted::Last)
+        self.read(last, Wanted::Last, state)
     }
 
     /// Brings the attention to where it is after the fixed tokens: from what this process
@@ -346,7 +353,7 @@ impl Conversation<'_> {
             return Ok(());
         }
         for chunk in fixed[seen..].chunks(CHUNK) {
-            self.read(chunk, Wanted::None)?;
+            self.read(chunk, Wanted::None, &mut None)?;
         }
         let snapshot = self.attention().snapshot();
         if let Some(kept) = &model.kept {
@@ -360,18 +367,25 @@ impl Conversation<'_> {
     }
 
     /// Reads tokens after those that were read.
-    fn read(&mut self, tokens: &[u32], scores: Wanted) -> Result<Vec<f32>, GenerateError> {
+    fn read(
+        &mut self,
+        tokens: &[u32],
+        scores: Wanted,
+        state: &mut Option<State>,
+    ) -> Result<Vec<f32>, GenerateError> {
         let model = self.model;
         let attention = self.seat.take();
         let step = Step {
             tokens: tokens.to_vec(),
             attention: attention.unwrap_or_else(|| model.decoder.attention()),
             scores,
+            state: state.take(),
         };
         match self.member.take(&model.decoder, step, self.control) {
-            Ok((attention, scores)) => {
-                *self.seat = Some(attention);
-                Ok(scores)
+            Ok(taken) => {
+                *self.seat = Some(taken.attention);
+                *state = taken.state;
+                Ok(taken.scores)
             }
             Err(Failure::Interrupted(e)) => Err(e.into()),
             Err(Failure::Lost) => Err(GenerateError::Model("its computation failed".into())),
@@ -422,6 +436,12 @@ impl Generator for LocalModel {
         }
     }
 
+    fn lineage(&self) -> Option<String> {
+        let norm = self.decoder.last_norm().iter();
+        let bytes: Vec<u8> = norm.flat_map(|weight| weight.to_le_bytes()).collect();
+        Some(crate::hex(&Sha256::digest(bytes)[..8]))
+    }
+
     fn context_tokens(&self) -> usize {
         self.context
     }
@@ -435,6 +455,37 @@ impl Generator for LocalModel {
         messages: &[Message],
         options: &GenerateOptions,
         control: &Control,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerateError> {
+        self.write(messages, options, control, None, sink)
+    }
+
+    fn generate_with_look(
+        &self,
+        messages: &[Message],
+        options: &GenerateOptions,
+        control: &Control,
+        look: Look<'_>,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerateError> {
+        if !(1..=self.decoder.layers()).contains(&look.layers) {
+            return Err(GenerateError::InvalidOption {
+                field: "layers",
+                value: look.layers.to_string(),
+                wanted: "a layer of the model, from 1",
+            });
+        }
+        self.write(messages, options, control, Some(look), sink)
+    }
+}
+
+impl LocalModel {
+    fn write(
+        &self,
+        messages: &[Message],
+        options: &GenerateOptions,
+        control: &Control,
+        look: Option<Look<'_>>,
         sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, GenerateError> {
         let started = Instant::now();
@@ -457,7 +508,17 @@ impl Generator for LocalModel {
             return Ok(generation);
         }
         let mut conversation = self.converse(control)?;
-        let mut scores = conversation.read_prompt(&prompt)?;
+        let mut state = look.as_ref().map(|look| State {
+            layers: look.layers,
+            values: Vec::new(),
+        });
+        let mut scores = conversation.read_prompt(&prompt, &mut state)?;
+        if let (Some(look), Some(state)) = (look, state)
+            && (look.see)(&state.values).is_break()
+        {
+            generation.stop = StopReason::Sink;
+            return Ok(generation);
+        }
         let mut sampler = Sampler::new(options);
         let mut stream = TextStream::new(&options.stop, sink);
         loop {
@@ -497,7 +558,7 @@ impl Generator for LocalModel {
                 break;
             }
             control.check()?;
-            scores = conversation.read(&[token], Wanted::Last)?;
+            scores = conversation.read(&[token], Wanted::Last, &mut None)?;
         }
         let (text, flow) = stream.finish();
         generation.text = text;
@@ -536,14 +597,14 @@ mod tests {
         assert!(one.fixed > 50 && one.fixed < one.tokens.len());
 
         let mut conversation = model.converse(&control).unwrap();
-        let fresh = conversation.read_prompt(&one).unwrap();
+        let fresh = conversation.read_prompt(&one, &mut None).unwrap();
         let recall = |fixed: &[u32]| {
             let mut attention = model.decoder.attention();
             model.prefixes().recall(fixed, &mut attention);
             attention.len()
         };
         assert_eq!(recall(&two.tokens[..two.fixed]), two.fixed);
-        assert_eq!(conversation.read_prompt(&one).unwrap(), fresh);
+        assert_eq!(conversation.read_prompt(&one, &mut None).unwrap(), fresh);
         assert_eq!(conversation.attention().len(), one.tokens.len());
         assert_eq!(model.prefixes().0.len(), 1);
 

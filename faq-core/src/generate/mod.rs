@@ -89,7 +89,7 @@ pub enum StopReason {
     End,
     /// `max_tokens` were written, or the model's context is full.
     Length,
-    /// The sink asked to stop.
+    /// The sink, or who looked into the model, asked to stop.
     Sink,
 }
 
@@ -108,6 +108,23 @@ pub struct Generation {
     pub stop: StopReason,
 }
 
+/// A look into a model after it has read a prompt and before it writes.
+pub struct Look<'a> {
+    /// After how many of the model's layers, from 1.
+    pub layers: usize,
+    /// Gets what the prompt's last token has become there, `[width]`; `ControlFlow::Break` ends the
+    /// generation before its first token.
+    pub see: &'a mut dyn FnMut(&[f32]) -> ControlFlow<()>,
+}
+
+impl std::fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Look")
+            .field("layers", &self.layers)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A language model that continues a conversation.
 ///
 /// Calls from several threads wait for each other where the model can serve one at a time.
@@ -119,6 +136,12 @@ pub trait Generator: Send + Sync {
     /// one fingerprint say the same. Default: the name.
     fn fingerprint(&self) -> String {
         self.name().to_owned()
+    }
+
+    /// Tells what was trained apart, whatever it was rounded to: two files of one model have one
+    /// lineage. Default: `None`, as where the model is computed elsewhere.
+    fn lineage(&self) -> Option<String> {
+        None
     }
 
     /// Tokens that the model's context holds.
@@ -143,6 +166,23 @@ pub trait Generator: Send + Sync {
         control: &Control,
         sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, GenerateError>;
+
+    /// As [`generate`](Self::generate), with a look into the model in between. Default: without, as
+    /// where the model is computed elsewhere; `look` then sees nothing.
+    ///
+    /// # Errors
+    /// Those of [`generate`](Self::generate), and [`GenerateError::InvalidOption`] for layers that
+    /// the model has not.
+    fn generate_with_look(
+        &self,
+        messages: &[Message],
+        options: &GenerateOptions,
+        control: &Control,
+        _look: Look<'_>,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerateError> {
+        self.generate(messages, options, control, sink)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{GenerateError, GenerateOptions, Generation, Generator, Message};
+use super::{GenerateError, GenerateOptions, Generation, Generator, Look, Message};
 use crate::Control;
 
 /// How long a wait sleeps before it looks at its control again.
@@ -116,7 +116,44 @@ impl Resilient {
         let share = RandomState::new().hash_one(n) as f64 / u64::MAX as f64;
         longest.mul_f64(0.5 + share / 2.0)
     }
+
+    /// Calls until it succeeds, fails for good or has said something.
+    fn try_until(
+        &self,
+        control: &Control,
+        sink: &mut Heard<'_>,
+        call: &mut dyn FnMut(&mut Heard<'_>) -> Result<Generation, GenerateError>,
+    ) -> Result<Generation, GenerateError> {
+        self.enter()?;
+        let mut tries = 0;
+        loop {
+            let mut said = false;
+            let result = call(&mut |piece| {
+                said = true;
+                sink(piece)
+            });
+            match result {
+                Ok(generation) => {
+                    self.succeeded();
+                    return Ok(generation);
+                }
+                Err(error @ GenerateError::Remote { retryable, .. }) => {
+                    tries += 1;
+                    if said || !retryable || tries >= self.options.attempts.max(1) {
+                        self.failed();
+                        return Err(error);
+                    }
+                    tracing::debug!(%error, tries, "trying again");
+                    sleep(self.wait(tries - 1), control)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
+
+/// Takes pieces of text.
+type Heard<'a> = dyn FnMut(&str) -> ControlFlow<()> + 'a;
 
 /// Sleeps, and ends early where the caller wants no more.
 fn sleep(time: Duration, control: &Control) -> Result<(), GenerateError> {
@@ -149,6 +186,10 @@ impl Generator for Resilient {
         self.inner.fingerprint()
     }
 
+    fn lineage(&self) -> Option<String> {
+        self.inner.lineage()
+    }
+
     fn context_tokens(&self) -> usize {
         self.inner.context_tokens()
     }
@@ -164,31 +205,27 @@ impl Generator for Resilient {
         control: &Control,
         sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, GenerateError> {
-        self.enter()?;
-        let mut tries = 0;
-        loop {
-            let mut said = false;
-            let mut heard = |piece: &str| {
-                said = true;
-                sink(piece)
+        self.try_until(control, sink, &mut |heard| {
+            self.inner.generate(messages, options, control, heard)
+        })
+    }
+
+    fn generate_with_look(
+        &self,
+        messages: &[Message],
+        options: &GenerateOptions,
+        control: &Control,
+        look: Look<'_>,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, GenerateError> {
+        self.try_until(control, sink, &mut |heard| {
+            let look = Look {
+                layers: look.layers,
+                see: &mut *look.see,
             };
-            match self.inner.generate(messages, options, control, &mut heard) {
-                Ok(generation) => {
-                    self.succeeded();
-                    return Ok(generation);
-                }
-                Err(error @ GenerateError::Remote { retryable, .. }) => {
-                    tries += 1;
-                    if said || !retryable || tries >= self.options.attempts.max(1) {
-                        self.failed();
-                        return Err(error);
-                    }
-                    tracing::debug!(%error, tries, "trying again");
-                    sleep(self.wait(tries - 1), control)?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            self.inner
+                .generate_with_look(messages, options, control, look, heard)
+        })
     }
 }
 

@@ -18,7 +18,7 @@ const HANDBOOK: &str = "# Leave\n\nEvery employee has twenty-eight days of annua
 Unused days expire at the end of March.\n\n# Expenses\n\nReceipts are handed in within 30 days. \
 Meals abroad are paid up to 45 euros a day.\n\n# Pets\n\nDogs are welcome on Fridays.\n";
 
-fn collection(dir: &std::path::Path) -> Collection {
+pub(crate) fn collection(dir: &std::path::Path) -> Collection {
     let engine = Engine::with_embedder(EngineConfig::new(dir), minilm()).unwrap();
     let collection = engine.collection("default").unwrap();
     collection
@@ -33,7 +33,7 @@ fn collection(dir: &std::path::Path) -> Collection {
 }
 
 /// Asks, and checks what holds for every answer.
-fn ask(collection: &Collection, question: &str, options: &AskOptions) -> Answer {
+pub(crate) fn ask(collection: &Collection, question: &str, options: &AskOptions) -> Answer {
     let mut deltas = String::new();
     let answer = collection
         .ask(question, options, &Control::new(), &mut |event| {

@@ -8,6 +8,7 @@ mod encoders;
 mod engine;
 mod generate;
 mod reader;
+mod reading;
 mod reranking;
 mod spelling;
 mod support;

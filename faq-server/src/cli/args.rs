@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision};
+use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision, Wording};
 
 use super::spelling::SpellingArgs;
-use super::values::{at_least_one, cosine, follow_ups, tag, temperature, threads};
+use super::values::{at_least_one, cosine, follow_ups, tag, temperature, threads, wording};
 
 /// Where everything is kept when nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "faq-data";
@@ -438,6 +438,10 @@ pub(super) struct GeneratorArgs {
     /// answers [default: rules]
     #[arg(long, value_name = "WHO", env = "LLM_FOLLOW_UPS", hide_env = true, value_parser = follow_ups)]
     pub(super) follow_ups: Option<FollowUps>,
+    /// In whose words a model answers: its own, or the documents', which it then only reads. That
+    /// takes less time, and a small model is right more often so [default: model]
+    #[arg(long, value_name = "WHOSE", env = "LLM_WORDING", hide_env = true, value_parser = wording)]
+    pub(super) wording: Option<Wording>,
     /// 0 writes the likeliest words, more is more varied [default: 0]
     #[arg(long, value_name = "T", env = "LLM_TEMPERATURE", hide_env = true, value_parser = temperature)]
     pub(super) temperature: Option<f64>,

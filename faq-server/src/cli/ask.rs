@@ -153,7 +153,12 @@ fn printable(text: &str) -> String {
 /// One line about how long an answer took and who wrote it.
 pub(super) fn timing(answer: &Answer) -> String {
     let time = answer.timings_ms;
-    let who = one_line(&answer.model);
+    let who = match &answer.read_by {
+        Some(reader) if *reader != answer.model => {
+            format!("{}, read by {}", one_line(&answer.model), one_line(reader))
+        }
+        _ => one_line(&answer.model),
+    };
     let first = if time.first_delta > 0.0 {
         format!(", first words after {:.1} s", time.first_delta / 1e3)
     } else {

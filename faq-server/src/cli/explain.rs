@@ -48,6 +48,12 @@ pub(super) fn show(answer: &Answer, out: &mut Output) -> Result<()> {
             out,
         )?;
         out.line(format_args!("    {}", out.dim(&signals.join(", "))))?;
+        if let Some(as_read) = judged.as_read {
+            title(
+                &format!("As the model reads the passages: {as_read:.3}"),
+                out,
+            )?;
+        }
     }
     if let Some(prompt) = &anatomy.prompt {
         budget(prompt, out)?;
@@ -157,6 +163,7 @@ fn reason(why: Unsupported) -> &'static str {
         Unsupported::NoWords => "it says nothing",
         Unsupported::Repeated => "it was said before",
         Unsupported::Words => "its words stand in no passage",
+        Unsupported::Elsewhere => "it rests on other sentences than those that answer best",
         Unsupported::Number => "a number does not stand there",
         Unsupported::Name => "a name does not stand there",
         Unsupported::Negation => "the passage says the opposite",

@@ -25,6 +25,7 @@ impl GeneratorArgs {
             answerer,
             tone: self.tone.clone(),
             follow_ups: self.follow_ups.unwrap_or_default(),
+            wording: self.wording.unwrap_or_default(),
             ..AskOptions::default()
         };
         if let Some(name) = &self.fallback {
@@ -40,6 +41,7 @@ impl GeneratorArgs {
         if let Some(temperature) = self.temperature {
             options.generate.temperature = temperature;
         }
+        options.check()?;
         Ok(options)
     }
 }

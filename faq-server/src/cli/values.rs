@@ -1,6 +1,6 @@
 //! Values of flags, as people write them: each is read, or refused with what to write instead.
 
-use faq_core::{EngineConfig, FollowUps};
+use faq_core::{EngineConfig, FollowUps, Wording};
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -27,6 +27,10 @@ pub(super) fn tag(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn follow_ups(text: &str) -> Result<FollowUps, String> {
+    text.parse().map_err(|e: faq_core::Error| e.to_string())
+}
+
+pub(super) fn wording(text: &str) -> Result<Wording, String> {
     text.parse().map_err(|e: faq_core::Error| e.to_string())
 }
 

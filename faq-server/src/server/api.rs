@@ -205,8 +205,10 @@ pub(crate) struct AnswerView {
     pub(crate) abstained: bool,
     /// Why: `no_hits`, `below_threshold` or `unsupported`.
     pub(crate) reason: Option<&'static str>,
-    /// Who answered.
+    /// Whose words it is in: a model's name, or `extractive` where the documents are quoted.
     pub(crate) model: String,
+    /// The model that read the passages and decided whether they answer, where one did.
+    pub(crate) read_by: Option<String>,
     /// The question that a follow-up or one with misspelled words was understood as.
     pub(crate) understood_as: Option<String>,
 }
@@ -222,6 +224,7 @@ impl From<&super::chat::Finished> for AnswerView {
             abstained: answer.abstained,
             reason: answer.reason.map(super::answers::reason_name),
             model: answer.model.clone(),
+            read_by: answer.read_by.clone(),
             understood_as: answer.understood_as.clone(),
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use faq_auth::PasswordParams;
-use faq_core::{FollowUps, Format};
+use faq_core::{FollowUps, Format, Wording};
 
 use crate::settings::{self, Level};
 
@@ -77,6 +77,7 @@ pub(crate) struct Config {
     /// How models are to write.
     pub(crate) tone: Option<String>,
     pub(crate) follow_ups: FollowUps,
+    pub(crate) wording: Wording,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) temperature: Option<f64>,
     pub(crate) max_context_chunks: usize,
@@ -294,6 +295,7 @@ impl Reader<'_> {
             prompts: self.text("PROMPTS_FILE").map(PathBuf::from),
             tone: self.text("LLM_TONE"),
             follow_ups: self.parsed("LLM_FOLLOW_UPS").unwrap_or_default(),
+            wording: self.parsed("LLM_WORDING").unwrap_or_default(),
             max_tokens: self.parsed("LLM_MAX_TOKENS"),
             temperature: self.parsed("LLM_TEMPERATURE"),
             max_context_chunks: self.parsed("MAX_CONTEXT_CHUNKS").unwrap_or(5),

@@ -187,12 +187,13 @@ impl Metrics {
         if timings.first_delta > 0.0 {
             self.first_delta_seconds.observe(timings.first_delta / 1e3);
         }
+        let worked = answer.read_by.as_ref().unwrap_or(&answer.model);
         for (direction, n) in [
             ("read", answer.usage.prompt_tokens),
             ("written", answer.usage.completion_tokens),
         ] {
             self.tokens
-                .with_label_values(&[answer.model.as_str(), direction])
+                .with_label_values(&[worked.as_str(), direction])
                 .inc_by(n as u64);
         }
     }

@@ -101,6 +101,9 @@ pub(crate) async fn prepare(
             .map_err(|e| SetupError::Setting(format!("LLM_FALLBACK_MODEL: {e}")))?;
         options.fallbacks.push(fallback);
     }
+    options
+        .check()
+        .map_err(|e| SetupError::Setting(format!("LLM_WORDING: {e}")))?;
     let models = std::iter::once(&options.answerer).chain(&options.fallbacks);
     if models.into_iter().all(|a| matches!(a, Answerer::Model(_))) {
         // Where no model answers, the documents still do.
@@ -169,6 +172,7 @@ fn ask_options(config: &Config) -> Result<AskOptions, SetupError> {
     let mut options = AskOptions {
         max_context_chunks: config.max_context_chunks,
         follow_ups: config.follow_ups,
+        wording: config.wording,
         ..AskOptions::default()
     };
     if config.exact_spelling {

@@ -36,6 +36,7 @@ fn ours(file: &std::path::Path, cut: usize) -> Vec<f32> {
             tokens,
             attention: &mut attention,
             scores: wanted,
+            state: None,
         };
         let given = decoder.read(&mut room, &mut [sequence], &Control::new());
         scores = given.unwrap().to_vec();
@@ -104,6 +105,7 @@ fn surprise(decoder: &Decoder, tokens: &[u32], window: usize) -> (f64, usize) {
             tokens,
             attention: &mut attention,
             scores: Wanted::All,
+            state: None,
         };
         let scores = decoder.read(&mut room, &mut [sequence], &Control::new());
         let scores = scores.unwrap();

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use faq_core::Control;
 use faq_core::generate::{
-    GenerateError, GenerateOptions, Generator, LocalModel, LocalOptions, Message, Role,
+    GenerateError, GenerateOptions, Generation, Generator, LocalModel, LocalOptions, Look, Message,
+    Role, StopReason,
 };
 
 use super::tiny_gguf::Tiny;
@@ -416,5 +417,74 @@ fn speed() {
             "{name}: loaded in {load:?}; {tokens} tokens read at {:.0} a second, written at {:.1} a second (medians of 3)",
             reading[1], writing[1]
         );
+    }
+}
+
+#[test]
+fn a_look_sees_the_last_token_and_may_end_the_generation() {
+    let model = smollm2();
+    let messages = [
+        Message::new(Role::System, "Answer in one word."),
+        user("What is the capital of France?"),
+    ];
+    let look = |layers: usize, fixed: usize, goes_on: bool| {
+        let mut state = Vec::new();
+        let options = GenerateOptions {
+            fixed_messages: fixed,
+            ..at_most(8)
+        };
+        let mut see = |values: &[f32]| {
+            state.extend_from_slice(values);
+            if goes_on {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let look = Look {
+            layers,
+            see: &mut see,
+        };
+        let control = Control::new();
+        let mut sink = |_: &str| ControlFlow::Continue(());
+        let generation = model.generate_with_look(&messages, &options, &control, look, &mut sink);
+        generation.map(|generation| (generation, state))
+    };
+    let (whole, state) = look(12, 0, true).unwrap();
+    assert_eq!(
+        whole,
+        run(model, &messages, &at_most(8))
+            .map(|g| Generation {
+                first_token_ms: whole.first_token_ms,
+                ..g
+            })
+            .unwrap()
+    );
+    assert_eq!(state.len(), 576);
+    assert!(state.iter().all(|x| x.is_finite()) && state.iter().any(|x| x.abs() > 0.1));
+    // However the prompt comes to be read, and in another layer another one.
+    assert_eq!(look(12, 1, true).unwrap().1, state);
+    assert_eq!(look(12, 1, false).unwrap().1, state);
+    assert_ne!(look(13, 0, true).unwrap().1, state);
+
+    let (ended, _) = look(30, 0, false).unwrap();
+    assert_eq!((ended.text.as_str(), ended.completion_tokens), ("", 0));
+    assert_eq!(ended.stop, StopReason::Sink);
+    for layers in [0, 31] {
+        let error = look(layers, 0, true).unwrap_err();
+        assert_eq!(error.code(), "invalid_option");
+        assert!(error.to_string().contains(&layers.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_model_is_told_by_what_was_trained() {
+    // SHA-256 of the weights of `output_norm` in the file, read by another program.
+    assert_eq!(smollm2().lineage().as_deref(), Some("3b87f8e27335e67f"));
+    let larger = [(QWEN05, "f8fa0ac93ef31395"), (QWEN15, "88c9fbbe2593e0cb")];
+    for (name, lineage) in larger {
+        if let Some(model) = optional(name) {
+            assert_eq!(model.lineage().as_deref(), Some(lineage), "{name}");
+        }
     }
 }

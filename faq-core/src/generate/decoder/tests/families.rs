@@ -22,6 +22,7 @@ fn scores(decoder: &Decoder, tokens: &[u32], piece: usize) -> Vec<f32> {
             tokens,
             attention: &mut attention,
             scores: Wanted::All,
+            state: None,
         };
         let given = decoder.read(&mut room, &mut [sequence], &Control::new());
         scores.extend_from_slice(given.unwrap());
