@@ -23,10 +23,12 @@ pub(super) struct Probe {
     lineage: String,
     /// Layers after which the state is looked at, from 1.
     layers: usize,
-    /// Least probability for an answer at the shipped threshold.
-    least: f32,
-    /// The same for quoting the documents where nothing stands of what the model wrote.
+    /// Least probability, at the shipped threshold, for an answer that the model writes.
+    least_written: f32,
+    /// For one in the documents' words.
     least_quoted: f32,
+    /// For one in the documents' words where nothing stands of what the model wrote.
+    least_instead: f32,
     bias: f32,
     /// Weight of the logarithm of the odds that the passages had without the model.
     odds: f32,
@@ -124,12 +126,18 @@ impl Reader {
 
     /// Whether the passages do not answer, as far as the model knows.
     pub(super) fn doubts(&self) -> bool {
-        !self.reaches(|probe| probe.least)
+        !self.reaches(|probe| {
+            if self.only_reads {
+                probe.least_quoted
+            } else {
+                probe.least_written
+            }
+        })
     }
 
     /// Whether the documents may be quoted where nothing stands of what the model wrote.
     pub(super) fn may_quote(&self) -> bool {
-        self.probability.is_some() && self.reaches(|probe| probe.least_quoted)
+        self.probability.is_some() && self.reaches(|probe| probe.least_instead)
     }
 
     fn reaches(&self, asked: impl Fn(&Probe) -> f32) -> bool {
@@ -183,7 +191,7 @@ mod tests {
         for probe in SHIPPED.iter() {
             assert_eq!(probe.lineage.len(), 16);
             assert!(probe.layers > 0 && probe.odds > 0.0 && !probe.state.is_empty());
-            for least in [probe.least, probe.least_quoted] {
+            for least in [probe.least_written, probe.least_quoted, probe.least_instead] {
                 assert!((DEFAULT_PROBABILITY..1.0).contains(&least), "{least}");
             }
         }
