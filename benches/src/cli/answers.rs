@@ -51,6 +51,9 @@ pub(crate) struct Answers {
     /// (scripts/fit-reading)
     #[arg(long, value_name = "OUT.tsv", requires = "layers", conflicts_with_all = ["features", "signals"])]
     states: Option<PathBuf>,
+    /// After how many of the model's layers --states looks
+    #[arg(long, value_name = "N", requires = "states", value_parser = at_least_one)]
+    layers: Option<usize>,
     /// Also show what a higher threshold would withhold
     #[arg(long)]
     curve: bool,
@@ -96,9 +99,6 @@ pub(super) struct Speaker {
     /// In whose words answers are given: the model's or the documents' [default: model]
     #[arg(long, value_name = "WHOSE", value_parser = wording)]
     wording: Option<Wording>,
-    /// After how many layers --states looks at the model's state
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    layers: Option<usize>,
 }
 
 impl Speaker {
@@ -120,7 +120,6 @@ impl Speaker {
             prompts: prompts.map(Arc::new),
             prompt_tokens: self.prompt_tokens.unwrap_or(standard.prompt_tokens),
             wording: self.wording.unwrap_or_default(),
-            look_at: self.layers,
             ..standard
         })
     }
@@ -165,7 +164,8 @@ pub(super) fn answer(args: &Answers) -> Result<()> {
     let collection = retrieve::open(data, &settings)?;
     let corpus = faq_bench::beir::read_corpus(&args.beir)?;
     ingest(&collection, &corpus, data)?;
-    let options = args.speaker.options(collection.engine())?;
+    let mut options = args.speaker.options(collection.engine())?;
+    options.look_at = args.layers;
     let mut log = LogFile::new(args.log.as_deref())?;
     match args.measure {
         Measured::Checks => return checks(args, &collection, corpus, &mut log),

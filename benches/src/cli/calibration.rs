@@ -44,6 +44,9 @@ pub(crate) struct CalibrationArgs {
         conflicts_with = "signals"
     )]
     states: Option<PathBuf>,
+    /// After how many of the model's layers --states looks
+    #[arg(long, value_name = "N", requires = "states", value_parser = at_least_one)]
+    layers: Option<usize>,
     #[command(flatten)]
     speaker: Speaker,
     /// Print one JSON value
@@ -82,6 +85,7 @@ pub(super) fn calibrate(args: &CalibrationArgs) -> Result<()> {
             "{pos}/{len} questions, {eta} left",
         );
         let mut options = args.speaker.options(collection.engine())?;
+        options.look_at = args.layers;
         let mut lines = answers::signals_header();
         if args.states.is_some() {
             lines = answers::states_header(&options)?;

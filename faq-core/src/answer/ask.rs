@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use faq_index::Phrases;
-use faq_ingest::ByteRange;
 
 use super::anatomy::{Anatomy, FoundPassage};
 use super::evidence::{self, Evidence, Fate, Sifted};
-use super::extractive::{self, Found};
+use super::extractive::{self, Found, Read};
 use super::reading::{Probe, Reader};
 use super::relevance::{self, Part, Question};
 use super::speaker::{Speaker, one_line};
@@ -327,25 +326,6 @@ impl Collection {
             return self.quote(found, evidence, speaker);
         }
         Ok(Said::All)
-    }
-}
-
-/// The passages that an answer is made from, and what was found in them.
-#[derive(Clone, Copy)]
-pub(super) struct Read<'a> {
-    pub(super) evidence: &'a [Evidence],
-    pub(super) found: &'a Found,
-    /// The least probability of an answer; `None` where a cosine decided.
-    pub(super) least: Option<f32>,
-}
-
-impl Read<'_> {
-    /// Whether a place in one of the passages lies in the sentences that answer best.
-    pub(super) fn chose(&self, evidence: &Evidence, range: ByteRange) -> bool {
-        self.found.support.iter().any(|best| {
-            let passage = &self.evidence[best.evidence].passage;
-            passage.document_id == evidence.passage.document_id && best.range.overlaps(range)
-        })
     }
 }
 

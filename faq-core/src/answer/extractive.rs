@@ -69,6 +69,25 @@ impl Found {
     }
 }
 
+/// The passages that an answer is made from, and what was found in them.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'a> {
+    pub(super) evidence: &'a [Evidence],
+    pub(super) found: &'a Found,
+    /// The least probability of an answer; `None` where a cosine decided.
+    pub(super) least: Option<f32>,
+}
+
+impl Read<'_> {
+    /// Whether a place in one of the passages lies in the sentences that answer best.
+    pub(super) fn chose(&self, evidence: &Evidence, range: ByteRange) -> bool {
+        self.found.support.iter().any(|best| {
+            let passage = &self.evidence[best.evidence].passage;
+            passage.document_id == evidence.passage.document_id && best.range.overlaps(range)
+        })
+    }
+}
+
 /// A sentence that could be an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Weighed {

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::AskOptions;
 use super::anatomy::{PromptBudget, WrittenSentence};
-use super::ask::Read;
 use super::evidence::Evidence;
+use super::extractive::Read;
 use super::prompt;
 use super::reading::Reader;
 use super::relevance::Question;
