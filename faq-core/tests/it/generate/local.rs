@@ -488,3 +488,33 @@ fn a_model_is_told_by_what_was_trained() {
         }
     }
 }
+
+#[test]
+fn a_look_sees_its_own_conversation_beside_others() {
+    let model = smollm2();
+    let state = |n: usize| {
+        let question = format!("{} Name {n} cities.", "Think of a map. ".repeat(n));
+        let mut state = Vec::new();
+        let mut see = |values: &[f32]| {
+            state.extend_from_slice(values);
+            ControlFlow::Continue(())
+        };
+        let look = Look {
+            layers: 10 + n,
+            see: &mut see,
+        };
+        let control = Control::new();
+        let mut sink = |_: &str| ControlFlow::Continue(());
+        let messages = [user(&question)];
+        model
+            .generate_with_look(&messages, &at_most(6), &control, look, &mut sink)
+            .unwrap();
+        state
+    };
+    let alone: Vec<Vec<f32>> = (1..=3).map(state).collect();
+    let together: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=3).map(|n| scope.spawn(move || state(n))).collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(together, alone);
+}
