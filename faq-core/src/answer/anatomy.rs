@@ -36,6 +36,8 @@ pub struct Reading {
     pub layers: usize,
     /// The probability that the passages answer, where it is known how to tell it.
     pub probability: Option<f32>,
+    /// The least that was asked for an answer, where anything was.
+    pub least: Option<f32>,
     /// The state of the prompt's last token, `[width]`; not part of the JSON.
     #[serde(skip)]
     pub state: Vec<f32>,

@@ -10,7 +10,7 @@ use super::evidence::{self, Evidence, Fate, Sifted};
 use super::extractive::{self, Found, Read};
 use super::reading::{Probe, Reader};
 use super::relevance::{self, Part, Question};
-use super::speaker::{Speaker, one_line};
+use super::speaker::{Speaker, one_line, raised_notes};
 use super::{
     AbstainReason, Answer, AnswerEvent, Answerer, AskOptions, DroppedSentence, FailedModel,
     FollowUps, Threshold, Usage, Wording, conversation, written,
@@ -174,7 +174,7 @@ impl Collection {
             answerer.name().clone_into(&mut speaker.model);
             let said = match answerer {
                 Answerer::Extractive if least.is_some_and(|least| !found.reaches(least)) => {
-                    Ok(Said::Doubted)
+                    Ok(Said::Nothing(AbstainReason::BelowThreshold))
                 }
                 Answerer::Extractive => self.quote(&found, &evidence, &mut speaker),
                 Answerer::Model(generator) => {
@@ -188,7 +188,7 @@ impl Collection {
             };
             match said {
                 Ok(Said::All) => break,
-                Ok(Said::Doubted) => return Ok(speaker.abstain(AbstainReason::BelowThreshold)),
+                Ok(Said::Nothing(reason)) => return Ok(speaker.abstain(reason)),
                 Err(Error::Generate(error))
                     if left.peek().is_some()
                         && !speaker.has_spoken()
@@ -251,6 +251,7 @@ impl Collection {
         for sentence in &found.support {
             let evidence = &evidence[sentence.evidence];
             let text = one_line(&evidence.passage.said(sentence.range));
+            let text = raised_notes(&text);
             speaker.say(" ", &text, evidence, sentence.range, self)?;
         }
         Ok(Said::All)
@@ -319,7 +320,7 @@ impl Collection {
         };
         speaker.read(&reader);
         if reader.doubts() {
-            return Ok(Said::Doubted);
+            return Ok(Said::Nothing(AbstainReason::Unsupported));
         }
         if only_reads || (!speaker.has_spoken() && reader.may_quote()) {
             Answerer::Extractive.name().clone_into(&mut speaker.model);
@@ -333,8 +334,8 @@ impl Collection {
 enum Said {
     /// Whatever it had to say.
     All,
-    /// Nothing: the passages do not answer.
-    Doubted,
+    /// Nothing, and why.
+    Nothing(AbstainReason),
 }
 
 /// The question as it is meant, and what was typed where the two are put together by rule.

@@ -31,6 +31,9 @@ const SAME: f32 = 0.95;
 /// Bytes that a sentence and what leans on it have at most.
 const LONGEST_UNIT: usize = 320;
 
+/// The same for the items of a list below the sentence that leads to them.
+const LONGEST_LIST: usize = 800;
+
 /// A sentence of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Support {
@@ -230,8 +233,19 @@ fn units(evidence: &Evidence) -> Vec<ByteRange> {
         "Her ", "There ",
     ];
     let mut units: Vec<ByteRange> = Vec::new();
+    let mut in_list = false;
     for range in evidence.sentences() {
         let text = evidence.passage.slice(range);
+        // "Every passenger must:" says nothing without its items.
+        in_list = is_item(text)
+            && units.last().is_some_and(|unit| {
+                (in_list || leads(evidence.passage.slice(*unit)))
+                    && range.end - unit.start <= LONGEST_LIST
+            });
+        if in_list && let Some(unit) = units.last_mut() {
+            unit.end = range.end;
+            continue;
+        }
         let leans = BEGINNINGS.iter().any(|b| text.starts_with(b));
         match units.last_mut() {
             Some(unit) if leans && range.end - unit.start <= LONGEST_UNIT => {
@@ -246,6 +260,21 @@ fn units(evidence: &Evidence) -> Vec<ByteRange> {
         }
     }
     units
+}
+
+/// Whether a sentence leads to what stands below it.
+fn leads(sentence: &str) -> bool {
+    sentence.trim_end().ends_with([':', '：'])
+}
+
+/// Whether a line is an item of a list: `- a ticket`, `2. a ticket`.
+fn is_item(line: &str) -> bool {
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_numbered = number.len() < line.len() && number.starts_with(['.', ')']);
+    is_numbered
+        || ["- ", "* ", "• ", "– "]
+            .iter()
+            .any(|bullet| line.starts_with(bullet))
 }
 
 fn ranked(candidates: &[Candidate], part: usize) -> Vec<usize> {
@@ -269,5 +298,9 @@ fn says_something(sentence: &str, evidence: &Evidence) -> bool {
         .is_some_and(|path| path.split(" > ").any(|h| h.trim() == sentence.trim()));
     let is_table_head = sentence.contains(" | ") && !sentence.contains(": ");
     let is_question = sentence.trim_end_matches(['"', '”', '\'']).ends_with('?');
-    !is_heading && !is_table_head && !is_question && (words >= 4 || sentence.contains(": "))
+    !is_heading
+        && !is_table_head
+        && !is_question
+        && !leads(sentence)
+        && (words >= 4 || sentence.contains(": "))
 }

@@ -124,35 +124,42 @@ impl Reader {
         }
     }
 
+    /// The least probability that is asked for an answer; `None` where nothing is.
+    pub(super) fn least(&self) -> Option<f32> {
+        let probe = self.probe?;
+        if self.only_reads {
+            Some(in_proportion(probe.least_quoted, self.least_to_quote()))
+        } else {
+            Some(in_proportion(probe.least_written, self.least?))
+        }
+    }
+
     /// Whether the passages do not answer, as far as the model knows.
     pub(super) fn doubts(&self) -> bool {
-        !self.reaches(|probe| {
-            if self.only_reads {
-                probe.least_quoted
-            } else {
-                probe.least_written
-            }
-        })
+        let known = self.probability.zip(self.least());
+        known.is_some_and(|(probability, least)| probability < least)
     }
 
     /// Whether the documents may be quoted where nothing stands of what the model wrote.
     pub(super) fn may_quote(&self) -> bool {
-        self.probability.is_some() && self.reaches(|probe| probe.least_instead)
+        let known = self.probability.zip(self.probe);
+        known.is_some_and(|(probability, probe)| {
+            probability >= in_proportion(probe.least_instead, self.least_to_quote())
+        })
     }
 
-    fn reaches(&self, asked: impl Fn(&Probe) -> f32) -> bool {
-        let (Some(probe), Some(probability), Some(least)) =
-            (self.probe, self.probability, self.least)
-        else {
-            return true;
-        };
-        if least <= 0.0 {
-            return true;
-        }
-        // Another threshold than the shipped one asks for other odds in the same proportion.
-        let asked = log_odds(asked(probe)) + log_odds(least) - log_odds(DEFAULT_PROBABILITY);
-        log_odds(probability) >= asked
+    /// Where a cosine decided which passages are read, whether to quote them is the model's to say still.
+    fn least_to_quote(&self) -> f32 {
+        self.least.unwrap_or(DEFAULT_PROBABILITY)
     }
+}
+
+/// What is asked at `threshold` where `shipped` is at the shipped one: other odds in the same proportion.
+fn in_proportion(shipped: f32, threshold: f32) -> f32 {
+    if threshold <= 0.0 {
+        return 0.0;
+    }
+    sigmoid(log_odds(shipped) + log_odds(threshold) - log_odds(DEFAULT_PROBABILITY))
 }
 
 /// How near to 0 and 1 a probability is taken to be.
@@ -208,9 +215,13 @@ mod tests {
         assert!(seen(0.8, 0.2).0 > seen(0.3, 0.2).0);
         assert!(!seen(0.001, 0.0).1, "a threshold of 0 asks for nothing");
         assert!(seen(0.999, 1.0).1);
-        let mut anyone = reader(0.001, None);
-        assert!(anyone.see(&state).is_continue());
-        assert!(!anyone.doubts());
+        assert!((in_proportion(0.3, DEFAULT_PROBABILITY) - 0.3).abs() < 1e-5);
+        let mut by_cosine = reader(0.001, None);
+        assert!(by_cosine.see(&state).is_continue());
+        assert!(!by_cosine.doubts(), "it may say what it will");
+        assert!(!by_cosine.may_quote(), "and no more is said for it");
+        by_cosine.only_reads = true;
+        assert!(by_cosine.doubts());
     }
 
     #[test]

@@ -23,6 +23,34 @@ pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A document's own notes, raised, so that no `[1]` of its text passes for a marker of the answer's sources.
+pub(super) fn raised_notes(text: &str) -> String {
+    const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let mut raised = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let (before, inside) = (&rest[..open], &rest[open + 1..]);
+        raised.push_str(before);
+        let note = inside.split_once(']').filter(|(note, _)| {
+            note.starts_with(|c: char| c.is_ascii_digit())
+                && note
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || [',', ' '].contains(&c))
+        });
+        if let Some((note, after)) = note {
+            raised.extend(note.chars().filter_map(|c| match c.to_digit(10) {
+                Some(digit) => RAISED.get(digit as usize).copied(),
+                None => (c == ',').then_some(c),
+            }));
+            rest = after;
+        } else {
+            raised.push('[');
+            rest = inside;
+        }
+    }
+    raised + rest
+}
+
 /// Hands the answer on, sentence by sentence, and numbers its sources.
 pub(super) struct Speaker<'a> {
     on_event: &'a mut dyn FnMut(AnswerEvent<'_>),
@@ -116,6 +144,7 @@ impl<'a> Speaker<'a> {
             anatomy.reading = Some(Reading {
                 layers: reader.layers,
                 probability: reader.probability,
+                least: reader.least(),
                 state: reader.state.clone(),
             });
         }
@@ -199,7 +228,21 @@ fn with_marker(between: &str, sentence: &str, number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_marker;
+    use super::{raised_notes, with_marker};
+
+    #[test]
+    fn the_notes_of_a_document_are_no_markers() {
+        for (text, raised) in [
+            (
+                "0.38 euros a kilometre[1], a bicycle",
+                "0.38 euros a kilometre¹, a bicycle",
+            ),
+            ("It was so.[12][3, 40]", "It was so.¹²³,⁴⁰"),
+            ("a[i] of [sic] [1x] and [", "a[i] of [sic] [1x] and ["),
+        ] {
+            assert_eq!(raised_notes(text), raised);
+        }
+    }
 
     #[test]
     fn a_marker_stands_before_a_stop_and_behind_an_abbreviation() {

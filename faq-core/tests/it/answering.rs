@@ -556,3 +556,28 @@ fn an_answer_can_be_given_again_from_what_it_was_made_from() {
     let error = Recording::from_json(&later).unwrap_err();
     assert!(error.to_string().contains("version 9"), "{error}");
 }
+
+#[test]
+fn a_sentence_that_leads_to_a_list_is_quoted_with_it_and_notes_are_no_markers() {
+    let dir = tempfile::tempdir().unwrap();
+    let collection = collection(dir.path());
+    let ferry = "# Boarding\n\nBefore boarding, every passenger must:\n\n- show a ticket at the gate\n\
+                 - sign the list of passengers\n\n# Fares\n\nA bicycle costs 4 euros[7] a crossing.\n";
+    let source = Source::new("ferry.md", ferry);
+    collection.add(source, &Control::new()).unwrap();
+    let must = "What must every passenger do before boarding?";
+    let answer = ask(&collection, must, &AskOptions::default());
+    assert!(
+        answer
+            .answer
+            .contains("every passenger must: - show a ticket")
+    );
+    assert!(answer.answer.contains("sign the list"), "{}", answer.answer);
+    let fare = "What does a bicycle cost for a crossing?";
+    let answer = ask(&collection, fare, &AskOptions::default());
+    assert!(
+        answer.answer.contains("4 euros⁷ a crossing [1]"),
+        "{}",
+        answer.answer
+    );
+}

@@ -123,7 +123,7 @@ fn a_model_that_has_read_no_answer_writes_none() {
     let written = Arc::clone(&model.written);
     let options = model.options();
     let answer = ask(&collection, QUESTION, &options);
-    assert_eq!(answer.reason, Some(AbstainReason::BelowThreshold));
+    assert_eq!(answer.reason, Some(AbstainReason::Unsupported));
     assert_eq!(written.load(Ordering::Relaxed), 0);
     let judged = answer.answerability.unwrap();
     assert!(judged.probability > 0.2, "{judged:?}");

@@ -5,6 +5,7 @@
 //! and belongs to whoever holds the collection's write lock; a [`KeywordView`] is an immutable
 //! state that snapshots share. The folder holds terms with their positions, and no texts.
 
+mod common;
 mod directory;
 mod phrase;
 mod query;

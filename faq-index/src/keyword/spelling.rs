@@ -3,7 +3,7 @@
 //! A word counts as misspelled where no live chunk holds it or an inflection of it, in any language
 //! that is asked. In its place stands the nearest word that a chunk holds: by the number of edits (a
 //! letter more, less, another, or two exchanged), then by the number of chunks that hold it. What was
-//! not meant as a word stays as it is: numbers and codes, names of files and variables, acronyms, what
+//! not meant as a word stays as it is, as do the words that people ask with: numbers and codes, names of files and variables, acronyms, what
 //! is quoted, and scripts without spaces.
 
 use std::collections::HashMap;
@@ -15,6 +15,7 @@ use tantivy::tokenizer::{TextAnalyzer, TokenStream, Tokenizer};
 use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, Term};
 
 use super::KeyFilter;
+use super::common::is_common;
 use super::phrase::quoted;
 use super::query::{MAX_BYTES, word_limit};
 use super::schema::{Fields, KEY, LanguageFields};
@@ -87,9 +88,11 @@ impl<'a> Dictionary<'a> {
                 known.insert(word, self.is_known(word)?);
             }
         }
-        // A short word that no chunk holds, such as "ins" or "will", tells nothing.
+        // A short word that no chunk holds, such as "ins" or "will", tells nothing, nor does one that
+        // people ask with.
         let told = known.iter().filter(|(word, known)| {
-            **known || letters(word).is_some_and(|letters| letters >= MIN_LETTERS)
+            (**known || letters(word).is_some_and(|letters| letters >= MIN_LETTERS))
+                && !is_common(word)
         });
         let (mut told_words, mut unknown) = (0, 0);
         for (_, known) in told {
@@ -121,9 +124,10 @@ impl<'a> Dictionary<'a> {
         Ok(corrections)
     }
 
-    /// Whether a live chunk holds a word, in any inflection, or it is one that is left out anyway.
+    /// Whether a live chunk holds a word, in any inflection, or it is one that is left out anyway or that
+    /// people ask with.
     fn is_known(&mut self, word: &str) -> Result<bool, IndexError> {
-        if holds(self.searcher, self.spelled, word, None)? {
+        if is_common(word) || holds(self.searcher, self.spelled, word, None)? {
             return Ok(true);
         }
         for Language { fields, analyzer } in &mut self.languages {

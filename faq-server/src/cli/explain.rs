@@ -50,7 +50,12 @@ pub(super) fn show(answer: &Answer, out: &mut Output) -> Result<()> {
         out.line(format_args!("    {}", out.dim(&signals.join(", "))))?;
         if let Some(as_read) = judged.as_read {
             title(
-                &format!("As the model reads the passages: {as_read:.3}"),
+                &match anatomy.reading.as_ref().and_then(|reading| reading.least) {
+                    Some(least) => format!(
+                        "As the model reads the passages: {as_read:.3}, and {least:.3} is asked"
+                    ),
+                    None => format!("As the model reads the passages: {as_read:.3}"),
+                },
                 out,
             )?;
         }
