@@ -153,16 +153,21 @@ fn printable(text: &str) -> String {
 /// One line about how long an answer took and who wrote it.
 pub(super) fn timing(answer: &Answer) -> String {
     let time = answer.timings_ms;
-    let who = match &answer.read_by {
-        Some(reader) if *reader != answer.model => {
-            format!("{}, read by {}", one_line(&answer.model), one_line(reader))
-        }
-        _ => one_line(&answer.model),
-    };
+    let who = who(answer);
     let first = if time.first_delta > 0.0 {
         format!(", first words after {:.1} s", time.first_delta / 1e3)
     } else {
         String::new()
     };
     format!("{who}, {:.1} s{first}", time.total / 1e3)
+}
+
+/// Who answered, and who read for it.
+pub(super) fn who(answer: &Answer) -> String {
+    match &answer.read_by {
+        Some(reader) if *reader != answer.model => {
+            format!("{}, read by {}", one_line(&answer.model), one_line(reader))
+        }
+        _ => one_line(&answer.model),
+    }
 }

@@ -75,7 +75,7 @@ pub(super) fn show(answer: &Answer, out: &mut Output) -> Result<()> {
     title(
         &format!(
             "{}: understanding {:.1} ms, search {:.1}, judging {:.1}, first words after {:.1}, all {:.1}",
-            one_line(&answer.model),
+            super::ask::who(answer),
             time.understand,
             time.search,
             time.judge,
