@@ -249,13 +249,9 @@ pub fn signals(
         threshold: Threshold::Probability(0.0),
         ..AskOptions::default()
     };
-    for question in questions {
-        let answer = collection.ask(&question.question, &options, &Control::new(), &mut |_| {})?;
-        let right = !answer.abstained && question.is_answered_by(&answer.answer);
-        out.write_all(signals_line(kind, right, answer.answerability.as_ref()).as_bytes())?;
-        done();
-    }
-    Ok(())
+    let line =
+        |right: bool, answer: &Answer| signals_line(kind, right, answer.answerability.as_ref());
+    write_lines(collection, questions, &options, &line, out, done)
 }
 
 /// Lets a model read the passages of every question, and writes a line for each of which there are any: its
@@ -272,10 +268,23 @@ pub fn states(
     done: &mut dyn FnMut(),
 ) -> Result<()> {
     let options = reading(options);
+    let line = |right: bool, answer: &Answer| state_line(kind, right, answer);
+    write_lines(collection, questions, &options, &line, out, done)
+}
+
+/// Asks every question, and writes what `line` makes of whether the answer is right and of the answer.
+fn write_lines(
+    collection: &Collection,
+    questions: &[Question],
+    options: &AskOptions,
+    line: &dyn Fn(bool, &Answer) -> String,
+    out: &mut dyn Write,
+    done: &mut dyn FnMut(),
+) -> Result<()> {
     for question in questions {
-        let answer = collection.ask(&question.question, &options, &Control::new(), &mut |_| {})?;
+        let answer = collection.ask(&question.question, options, &Control::new(), &mut |_| {})?;
         let right = !answer.abstained && question.is_answered_by(&answer.answer);
-        out.write_all(state_line(kind, right, &answer).as_bytes())?;
+        out.write_all(line(right, &answer).as_bytes())?;
         done();
     }
     Ok(())

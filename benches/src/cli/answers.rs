@@ -97,7 +97,7 @@ pub(super) struct Speaker {
     #[arg(long, value_name = "N")]
     prompt_tokens: Option<usize>,
     /// In whose words answers are given: the model's or the documents' [default: model]
-    #[arg(long, value_name = "WHOSE", value_parser = wording)]
+    #[arg(long, value_name = "WHOSE")]
     wording: Option<Wording>,
 }
 
@@ -123,10 +123,6 @@ impl Speaker {
             ..standard
         })
     }
-}
-
-fn wording(text: &str) -> Result<Wording, String> {
-    text.parse().map_err(|e: faq_core::Error| e.to_string())
 }
 
 /// Where each question's outcome is written, if anywhere.

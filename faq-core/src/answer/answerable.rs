@@ -11,7 +11,7 @@ use serde::Serialize;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::evidence::Evidence;
-use super::relevance::Part;
+use super::relevance::{Part, logistic};
 use super::words::{TokenKind, content_words, is_negation, numbers, tokens, word_set};
 
 /// The chance that the passages answer a question, and what it is computed from.
@@ -90,7 +90,7 @@ impl Signals {
             + weighted
                 .map(|((_, value), weight)| value * weight)
                 .sum::<f32>();
-        1.0 / (1.0 + (-x).exp())
+        logistic(x)
     }
 }
 

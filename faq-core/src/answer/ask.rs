@@ -167,6 +167,11 @@ impl Collection {
         if before.is_some_and(|least| !found.reaches(least)) {
             return Ok(speaker.abstain(AbstainReason::BelowThreshold));
         }
+        let read = Read {
+            evidence: &evidence,
+            found: &found,
+            least,
+        };
         let mut left = std::iter::once(&options.answerer)
             .chain(&options.fallbacks)
             .peekable();
@@ -176,13 +181,8 @@ impl Collection {
                 Answerer::Extractive if least.is_some_and(|least| !found.reaches(least)) => {
                     Ok(Said::Nothing(AbstainReason::BelowThreshold))
                 }
-                Answerer::Extractive => self.quote(&found, &evidence, &mut speaker),
+                Answerer::Extractive => self.quote(&read, &mut speaker),
                 Answerer::Model(generator) => {
-                    let read = Read {
-                        evidence: &evidence,
-                        found: &found,
-                        least,
-                    };
                     self.write(asked, &read, &**generator, options, control, &mut speaker)
                 }
             };
@@ -242,14 +242,9 @@ impl Collection {
     }
 
     /// Says the best sentences as they stand.
-    fn quote(
-        &self,
-        found: &Found,
-        evidence: &[Evidence],
-        speaker: &mut Speaker<'_>,
-    ) -> Result<Said> {
-        for sentence in &found.support {
-            let evidence = &evidence[sentence.evidence];
+    fn quote(&self, read: &Read<'_>, speaker: &mut Speaker<'_>) -> Result<Said> {
+        for sentence in &read.found.support {
+            let evidence = &read.evidence[sentence.evidence];
             let text = one_line(&evidence.passage.said(sentence.range));
             let text = raised_notes(&text);
             speaker.say(" ", &text, evidence, sentence.range, self)?;
@@ -269,14 +264,9 @@ impl Collection {
         control: &Control,
         speaker: &mut Speaker<'_>,
     ) -> Result<Said> {
-        let Read {
-            evidence,
-            found,
-            least,
-        } = *read;
-        let before = found.answerability.probability;
+        let before = read.found.answerability.probability;
         let only_reads = options.wording == Wording::Documents;
-        let mut reader = Reader::new(generator, before, least, only_reads, options.look_at);
+        let mut reader = Reader::new(generator, before, read.least, only_reads, options.look_at);
         let mut failed = None;
         let written = written::write(
             &asked.question,
@@ -324,7 +314,7 @@ impl Collection {
         }
         if only_reads || (!speaker.has_spoken() && reader.may_quote()) {
             Answerer::Extractive.name().clone_into(&mut speaker.model);
-            return self.quote(found, evidence, speaker);
+            return self.quote(read, speaker);
         }
         Ok(Said::All)
     }

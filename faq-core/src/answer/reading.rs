@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::relevance::DEFAULT_PROBABILITY;
+use super::relevance::{DEFAULT_PROBABILITY, logistic};
 use crate::generate::Generator;
 
 /// What is known of a model: how its state after reading is turned into a probability.
@@ -68,7 +68,7 @@ impl Probe {
             return None;
         }
         let seen: f32 = state.iter().zip(&self.state).map(|(s, w)| s * w).sum();
-        Some(sigmoid(self.bias + self.odds * log_odds(before) + seen))
+        Some(logistic(self.bias + self.odds * log_odds(before) + seen))
     }
 }
 
@@ -159,7 +159,7 @@ fn in_proportion(shipped: f32, threshold: f32) -> f32 {
     if threshold <= 0.0 {
         return 0.0;
     }
-    sigmoid(log_odds(shipped) + log_odds(threshold) - log_odds(DEFAULT_PROBABILITY))
+    logistic(log_odds(shipped) + log_odds(threshold) - log_odds(DEFAULT_PROBABILITY))
 }
 
 /// How near to 0 and 1 a probability is taken to be.
@@ -168,10 +168,6 @@ const CERTAIN: f32 = 1e-6;
 fn log_odds(probability: f32) -> f32 {
     let p = probability.clamp(CERTAIN, 1.0 - CERTAIN);
     (p / (1.0 - p)).ln()
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }
 
 #[cfg(test)]

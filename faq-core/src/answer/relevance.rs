@@ -44,6 +44,11 @@ const COVERAGE: f32 = 4.75;
 pub(super) fn relevance(question: &Question, passage: &Passage) -> f32 {
     let cosine = passage.dense_score.unwrap_or(0.0);
     let x = BIAS + COSINE * cosine + COVERAGE * question.coverage(&context(passage));
+    logistic(x)
+}
+
+/// The probability that log-odds of `x` mean.
+pub(super) fn logistic(x: f32) -> f32 {
     1.0 / (1.0 + (-x).exp())
 }
 

@@ -30,8 +30,8 @@ pub(super) struct Written {
     pub(super) sentences: Vec<WrittenSentence>,
 }
 
-/// Lets `generator` answer from what was read, `reader` looking into it in between. Each sentence that passed its check goes to `sink`
-/// with what stands between it and the one before (`""`, `" "` or `"\n"`).
+/// Lets `generator` answer from what was read, `reader` looking into it in between. Each sentence that
+/// passed its check goes to `sink` with what stands between it and the one before (`""`, `" "` or `"\n"`).
 pub(super) fn write(
     question: &str,
     read: &Read<'_>,

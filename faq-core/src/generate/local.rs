@@ -91,6 +91,8 @@ impl Default for LocalOptions {
 /// ```
 pub struct LocalModel {
     name: String,
+    /// [`Generator::lineage`].
+    lineage: String,
     path: PathBuf,
     context: usize,
     tokenizer: ModelTokenizer,
@@ -196,8 +198,11 @@ impl LocalModel {
             )?),
             None => None,
         };
+        let norm = decoder.last_norm().iter();
+        let norm: Vec<u8> = norm.flat_map(|weight| weight.to_le_bytes()).collect();
         Ok(Self {
             name,
+            lineage: crate::hex(&Sha256::digest(norm)[..8]),
             path,
             context: decoder.context().min(options.context_tokens),
             tokenizer,
@@ -437,9 +442,7 @@ impl Generator for LocalModel {
     }
 
     fn lineage(&self) -> Option<String> {
-        let norm = self.decoder.last_norm().iter();
-        let bytes: Vec<u8> = norm.flat_map(|weight| weight.to_le_bytes()).collect();
-        Some(crate::hex(&Sha256::digest(bytes)[..8]))
+        Some(self.lineage.clone())
     }
 
     fn context_tokens(&self) -> usize {

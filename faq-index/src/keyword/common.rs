@@ -1,6 +1,9 @@
 //! Words that people ask with, whatever they ask about: spelled as they are meant, also where no document
 //! has them.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 /// English, German, French and Spanish, in lower case, of four letters and more.
 const COMMON: &str = "\
     able about above across actually after again against allow allowed almost alone along already also \
@@ -46,7 +49,9 @@ const COMMON: &str = "\
 
 /// Whether a word, in lower case, is one that people ask with.
 pub(super) fn is_common(word: &str) -> bool {
-    COMMON.split_ascii_whitespace().any(|common| common == word)
+    static WORDS: LazyLock<HashSet<&str>> =
+        LazyLock::new(|| COMMON.split_ascii_whitespace().collect());
+    WORDS.contains(word)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! A word counts as misspelled where no live chunk holds it or an inflection of it, in any language
 //! that is asked. In its place stands the nearest word that a chunk holds: by the number of edits (a
 //! letter more, less, another, or two exchanged), then by the number of chunks that hold it. What was
-//! not meant as a word stays as it is, as do the words that people ask with: numbers and codes, names of files and variables, acronyms, what
-//! is quoted, and scripts without spaces.
+//! not meant as a word stays as it is: numbers and codes, names of files and variables, acronyms, what
+//! is quoted, and scripts without spaces. So do the words that people ask with.
 
 use std::collections::HashMap;
 use std::ops::Range;

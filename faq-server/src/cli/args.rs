@@ -6,7 +6,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use faq_core::{ChunkConfig, DEFAULT_COLLECTION, FollowUps, Mode, Precision, Wording};
 
 use super::spelling::SpellingArgs;
-use super::values::{at_least_one, cosine, follow_ups, tag, temperature, threads, wording};
+use super::values::{at_least_one, cosine, tag, temperature, threads};
 
 /// Where everything is kept when nobody says otherwise.
 const DEFAULT_DATA_DIR: &str = "faq-data";
@@ -436,11 +436,11 @@ pub(super) struct GeneratorArgs {
     pub(super) tone: Option<String>,
     /// Who understands a question that points back to earlier ones: rules, or the model that
     /// answers [default: rules]
-    #[arg(long, value_name = "WHO", env = "LLM_FOLLOW_UPS", hide_env = true, value_parser = follow_ups)]
+    #[arg(long, value_name = "WHO", env = "LLM_FOLLOW_UPS", hide_env = true)]
     pub(super) follow_ups: Option<FollowUps>,
     /// In whose words a model answers: its own, or the documents', which it then only reads. That
     /// takes less time, and a small model is right more often so [default: model]
-    #[arg(long, value_name = "WHOSE", env = "LLM_WORDING", hide_env = true, value_parser = wording)]
+    #[arg(long, value_name = "WHOSE", env = "LLM_WORDING", hide_env = true)]
     pub(super) wording: Option<Wording>,
     /// 0 writes the likeliest words, more is more varied [default: 0]
     #[arg(long, value_name = "T", env = "LLM_TEMPERATURE", hide_env = true, value_parser = temperature)]

@@ -1,6 +1,6 @@
 //! Values of flags, as people write them: each is read, or refused with what to write instead.
 
-use faq_core::{EngineConfig, FollowUps, Wording};
+use faq_core::EngineConfig;
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -24,14 +24,6 @@ pub(super) fn tag(text: &str) -> Result<String, String> {
         return Err("a tag needs at least one character".to_owned());
     }
     Ok(tag.to_owned())
-}
-
-pub(super) fn follow_ups(text: &str) -> Result<FollowUps, String> {
-    text.parse().map_err(|e: faq_core::Error| e.to_string())
-}
-
-pub(super) fn wording(text: &str) -> Result<Wording, String> {
-    text.parse().map_err(|e: faq_core::Error| e.to_string())
 }
 
 pub(super) fn temperature(text: &str) -> Result<f64, String> {
